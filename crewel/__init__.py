@@ -1,0 +1,7 @@
+"""Crewel: Bayesian neural networks from any JAX network, with any sampler, by name."""
+
+from crewel.adapters import ALGORITHMS as ALGORITHMS
+from crewel.model import Model as Model
+from crewel.posterior import Posterior as Posterior
+
+__version__ = "0.1.0"

@@ -1,0 +1,8 @@
+"""The one list of algorithms. A backend is a module here with a tuple `ROWS`."""
+
+from __future__ import annotations
+
+from crewel.adapters import blackjax, numpyro, optax
+from crewel.protocol import Algorithm
+
+ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS)

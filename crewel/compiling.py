@@ -1,0 +1,104 @@
+"""Compile once: a cache of compiled programs, keyed on code, shapes and dtypes, never on numbers.
+
+The programs are compiled ahead of the run, so that a broken model fails before any work, threads
+share one executable, and a second call with other data, seeds or priors compiles nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import numpy as np
+
+_LIMIT = 128  # programs kept; the least recently used goes first
+_programs: OrderedDict[Hashable, Program] = OrderedDict()
+_lock = threading.Lock()
+
+
+class Program:
+    """One traced function: its outputs' shapes, and the executable once it is compiled."""
+
+    def __init__(self, lowered: Any):
+        """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
+        self.out_info = lowered.out_info
+        self._lowered = lowered
+        self._executable: Any = None
+
+    def compile(self) -> None:
+        """Compile, if that has not been done."""
+        if self._executable is None:
+            self._executable = self._lowered.compile()
+            self._lowered = None
+
+    def __call__(self, *args: Any) -> Any:
+        """Run on arguments of the shapes that the program was traced with."""
+        return self._executable(*args)
+
+
+def _signature(args: tuple[Any, ...]) -> Hashable:
+    leaves, structure = jax.tree.flatten(args)
+    return structure, tuple(
+        (leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))) for leaf in leaves
+    )
+
+
+def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
+    """The program of `fn(static, *args)`: from the cache, or traced now.
+
+    Args:
+        fn: a module-level function; its identity is part of the key.
+        static: what is code rather than data; hashable.
+        args: pytrees of arrays, or of `jax.ShapeDtypeStruct`.
+    """
+    config = jax.config
+    settings = (config.jax_enable_x64, config.jax_default_matmul_precision, config.jax_debug_nans)
+    key = (fn, static, _signature(args), str(config.jax_default_device), settings)
+    with _lock:
+        found = _programs.get(key)
+        if found is None:
+            found = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
+            _programs[key] = found
+            if len(_programs) > _LIMIT:
+                _programs.popitem(last=False)
+        _programs.move_to_end(key)
+    return found
+
+
+def compile_all(*programs: Program) -> None:
+    """Compile what is not compiled yet, side by side: XLA releases the interpreter's lock."""
+    with ThreadPoolExecutor(max_workers=max(1, len(programs))) as pool:
+        list(pool.map(Program.compile, programs))
+
+
+class Frozen:
+    """Options split into code and data: arrays are arguments of a program, the rest is its key."""
+
+    def __init__(self, options: dict[str, Any]):
+        """Split `options`; raises `TypeError` for a value that can be neither."""
+        self.arrays: list[Any] = []
+        code: list[Any] = []
+        for path, leaf in jax.tree_util.tree_flatten_with_path(options)[0]:
+            if isinstance(leaf, jax.Array | np.ndarray):
+                self.arrays.append(leaf)
+                code.append(None)
+            elif isinstance(leaf, Hashable):
+                code.append((type(leaf), leaf))  # 1, 1.0 and True are equal, and are not the same
+            else:
+                raise TypeError(
+                    f"Option `{path[0].key}` holds a {type(leaf).__name__}, which is neither an "
+                    "array nor hashable, so that no compiled program could be reused. Pass an "
+                    "array, a number, a string or a function."
+                )
+        self.static = jax.tree.structure(options), tuple(code)
+
+
+def thaw(static: Any, arrays: list[Any]) -> dict[str, Any]:
+    """The options again, inside a program, from `Frozen.static` and `Frozen.arrays`."""
+    structure, code = static
+    rest = iter(arrays)
+    return jax.tree.unflatten(structure, [next(rest) if c is None else c[1] for c in code])

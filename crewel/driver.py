@@ -1,0 +1,110 @@
+"""The only driver: it joins a model to an algorithm's row and returns a `Posterior`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel import initial
+from crewel.adapters import ALGORITHMS
+from crewel.debug import preflight
+from crewel.execution import execute
+from crewel.options import split
+from crewel.posterior import Posterior
+from crewel.protocol import Algorithm
+
+
+def as_key(seed: Any) -> jax.Array:
+    """A typed PRNG key from an integer, a typed key, or a raw one.
+
+    Raises:
+        TypeError: something else.
+    """
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        return jax.random.key(seed)
+    if isinstance(seed, jax.Array | np.ndarray):
+        if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ():
+            return seed
+        if seed.dtype == np.uint32 and seed.ndim == 1:
+            return jax.random.wrap_key_data(jnp.asarray(seed))
+    raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
+
+
+def check_needs(model: Any, row: Algorithm) -> None:
+    """Raise `ValueError` where the model lacks what the algorithm needs."""
+    target = model.target()
+    for need in sorted(row.needs):
+        if getattr(target, need) is None:
+            raise ValueError(
+                f"`{row.name}` needs a model with `{need}`. Give `Model(..., {need}=...)`, or use "
+                "`crewel.wrap`, whose models have it."
+            )
+
+
+def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:
+    """Keys `(chain,)` for initial states, warm-up and draws; none depends on `num_chains`."""
+    keys = jax.vmap(lambda chain: jax.random.split(jax.random.fold_in(key, chain), 3))(
+        jnp.arange(num_chains)
+    )
+    return keys[:, 0], keys[:, 1], keys[:, 2]
+
+
+def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
+    """Run `row` on `model`.
+
+    Args:
+        model: a `Model`.
+        row: the algorithm.
+        seed: integer or PRNG key.
+        kwargs: our words and the backend's options, see `crewel.options`.
+
+    Raises:
+        TypeError: an unknown option.
+        ValueError: the log density is broken, `init` does not fit, or a count is not positive.
+        ImportError: the backend is missing or broken.
+    """
+    ours, theirs = split(row, kwargs)
+    check_needs(model, row)
+    key = as_key(seed)
+    num_chains = ours.get("num_chains") or ours["num_particles"]
+    target = model.target(jacobian=row.family != "optimize")
+    started = time.perf_counter()
+    preflight(model)
+    inits, warmups, draws = chain_keys(key, num_chains)
+    start = initial.find(model, target, ours["init"], num_chains, inits)
+    preflight(model, start)
+    keep = row.family != "optimize"
+    result = execute(
+        row,
+        target,
+        model.test_point,
+        theirs,
+        ours | {"keep": keep, "num_draws": ours.get("num_draws") or ours["num_steps"]},
+        keys=(warmups, draws),
+        positions=start.positions,
+    )
+    result.timing["total"] = time.perf_counter() - started
+    options = {k: v for k, v in ours.items() if k not in ("init", "progress")} | theirs
+    return Posterior.of(model, row, key, options, result)
+
+
+def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
+    """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
+    row = next(row for row in ALGORITHMS if row.name == post.algorithm)
+    ours, theirs = split(row, dict(post.options))
+    _, warmups, draws = chain_keys(post.key, ours["num_chains"])
+    result = execute(
+        row,
+        post.model.target(),
+        post.model.test_point,
+        theirs,
+        ours | {"keep": True, "num_draws": num_draws, "progress": progress},
+        keys=(warmups, draws),
+        state=post.state,
+        starts=post.starts,
+    )
+    return post.joined(result)

@@ -1,0 +1,192 @@
+"""Where chains start, and what the log density says there before any work is done."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.compiling import compile_all, program
+from crewel.protocol import Target
+from crewel.trees import leaf_paths, strong
+
+TRIES = 100
+
+
+class Start(NamedTuple):
+    """Initial states and the density there.
+
+    Attributes:
+        positions: unconstrained, leaves `(chain, *event)`.
+        log_density: `(chain,)`.
+        gradients_finite: per leaf name, `(chain,)` booleans.
+        at_test_point: log density at the model's test point.
+    """
+
+    positions: Any
+    log_density: np.ndarray
+    gradients_finite: dict[str, np.ndarray]
+    at_test_point: float
+
+
+def _uniform(key: Any, like: Any) -> Any:
+    leaves, structure = jax.tree.flatten(like)
+    keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(
+        structure,
+        [
+            jax.random.uniform(k, leaf.shape, jnp.float32, -2, 2).astype(leaf.dtype)
+            for k, leaf in zip(keys, leaves, strict=True)
+        ],
+    )
+
+
+def _evaluate(target: Target, position: Any) -> tuple[Any, dict[str, Any]]:
+    value, gradient = jax.value_and_grad(target.log_density)(position)
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]
+    return value, dict(zip(leaf_paths(gradient), finite, strict=True))
+
+
+def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> Start:
+    """Draw each chain's start until its log density is finite, at most `TRIES` times."""
+    inverse = target.transform.inverse
+
+    def propose(key):
+        if sampler is None:
+            return _uniform(key, jax.eval_shape(inverse, test_point))
+        return inverse(sampler(key))
+
+    def one(key):
+        def bad(carry):
+            tries, _, value = carry
+            return (tries < TRIES) & ~jnp.isfinite(value)
+
+        def again(carry):
+            tries, _, _ = carry
+            position = propose(jax.random.fold_in(key, tries))
+            return tries + 1, position, target.log_density(position)
+
+        shape = jax.eval_shape(propose, key)
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+        value = jnp.full_like(target.log_density(blank), jnp.nan)
+        _, position, _ = jax.lax.while_loop(bad, again, (0, blank, value))
+        return position, *_evaluate(target, position)
+
+    positions, values, finite = jax.vmap(one)(keys)
+    return Start(strong(positions), values, finite, target.log_density(inverse(test_point)))
+
+
+def _given(_: None, target: Target, params: Any, test_point: Any) -> Start:
+    inverse = target.transform.inverse
+    positions = jax.vmap(inverse)(params)
+    values, finite = jax.vmap(lambda z: _evaluate(target, z))(positions)
+    return Start(strong(positions), values, finite, target.log_density(inverse(test_point)))
+
+
+def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
+    """Check an `init=` pytree against the test point and give it a chain axis.
+
+    Raises:
+        ValueError: another structure, or a leaf of another shape; names the leaf.
+    """
+    if jax.tree.structure(init) != jax.tree.structure(test_point):
+        raise ValueError(
+            "`init` has another structure than the model's test point. Its leaves are "
+            f"{leaf_paths(init)}, the model's are {leaf_paths(test_point)}."
+        )
+    chained = set()
+    for name, leaf, like in zip(
+        leaf_paths(test_point), jax.tree.leaves(init), jax.tree.leaves(test_point), strict=True
+    ):
+        shape = np.shape(leaf)
+        if shape not in (like.shape, (num_chains, *like.shape)):
+            raise ValueError(
+                f"`init` at `{name}` has shape {shape}; it must be {like.shape}, the same for "
+                f"all chains, or {(num_chains, *like.shape)}, one a chain."
+            )
+        chained.add(shape != like.shape)
+    if len(chained) > 1:
+        raise ValueError("`init` has a chain axis in some leaves and none in others.")
+    return jax.tree.map(
+        lambda leaf, like: jnp.broadcast_to(
+            jnp.asarray(leaf, like.dtype), (num_chains, *like.shape)
+        ),
+        init,
+        test_point,
+    )
+
+
+def from_draws(draws: Any, num_chains: int) -> Any:
+    """Points for `num_chains` chains out of draws `(chain, draw, ...)`: the latest first.
+
+    Points with a value that is not finite are passed over; where there are fewer points than
+    chains they are used again.
+
+    Raises:
+        ValueError: no point is finite.
+    """
+    flat = jax.tree.map(
+        lambda leaf: np.swapaxes(np.asarray(leaf), 0, 1)[::-1].reshape(-1, *leaf.shape[2:]), draws
+    )
+    finite = np.all(
+        [
+            np.isfinite(leaf.astype(np.float32)).reshape(len(leaf), -1).all(1)
+            for leaf in jax.tree.leaves(flat)
+        ],
+        axis=0,
+    )
+    usable = np.flatnonzero(finite)
+    if usable.size == 0:
+        raise ValueError("`init`: the earlier result holds no point whose values are all finite.")
+    chosen = np.resize(usable, num_chains)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
+
+
+def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> Start:
+    """The initial states that `init=` asks for, with the density there.
+
+    Args:
+        model: the model; its `samplers` are the names that `init` may have beside `"uniform"`.
+        target: the density that will be sampled.
+        init: a name, a pytree with or without a chain axis, an earlier `Posterior`, or `None`:
+            the model's `initial_state` if it has one, else its first sampler, else `"uniform"`.
+        num_chains: chains.
+        keys: one PRNG key a chain.
+
+    Raises:
+        ValueError: an unknown name, or an `init` that does not fit the model.
+    """
+    if init is None:
+        init = model.initial_state
+    if init is None:
+        init = next(iter(model.samplers), "uniform")
+    if isinstance(init, str):
+        known = [*model.samplers, "uniform"]
+        if init not in known:
+            raise ValueError(
+                f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
+                "or pass a pytree, or an earlier result."
+            )
+        made = program(
+            _draw, None, target, model.samplers.get(init), keys, model.test_point
+        )
+        compile_all(made)
+        start = made(target, model.samplers.get(init), keys, model.test_point)
+    else:
+        if hasattr(init, "draws"):
+            if init.options.get("collect") is not None:
+                raise ValueError(
+                    "`init`: the earlier result kept what `collect=` returned, not parameters."
+                )
+            init = from_draws(init.draws, num_chains)
+        params = explicit(init, model.test_point, num_chains)
+        made = program(_given, None, target, params, model.test_point)
+        compile_all(made)
+        start = made(target, params, model.test_point)
+    return start._replace(
+        log_density=np.asarray(start.log_density),
+        gradients_finite={k: np.asarray(v) for k, v in start.gradients_finite.items()},
+        at_test_point=float(start.at_test_point),
+    )

@@ -1,0 +1,188 @@
+"""`Model`: a log density over a pytree of parameters. Everything ends in it and starts from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from crewel import transforms
+from crewel.methods import Namespace
+from crewel.protocol import Target
+from crewel.trees import named_leaves
+
+
+def _joint(log_prior, log_likelihood, params, data):
+    return log_prior(params) + jnp.sum(log_likelihood(params, data))
+
+
+def _partial(fn: Callable[..., Any] | None) -> Partial | None:
+    return fn if fn is None or isinstance(fn, Partial) else Partial(fn)
+
+
+def _arrays(tree: Any) -> Any:
+    """Leaves as JAX arrays; typed PRNG keys and arrays stay what they are."""
+    return jax.tree.map(jnp.asarray, tree)
+
+
+def _float_leaves(test_point: Any) -> Any:
+    for name, leaf in named_leaves(test_point).items():
+        dtype = jnp.result_type(leaf)
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"`test_point` at `{name}` is of type {dtype}; parameters must be floats, for "
+                "gradients to exist. Write `0.0` for `0`, or convert with `.astype(float)`."
+            )
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
+
+
+class Model:
+    """A log density, the shape of its parameters, and how they map to an unconstrained space.
+
+    Every algorithm is a method: `model.mcmc.numpyro_nuts(seed=0)`,
+    `model.optimize.optax_adam(seed=0)`; `dir(model.mcmc)` lists them, installed or not.
+
+    Args:
+        log_density: `params -> scalar`, or `(params, data) -> scalar` where `data` is given. May
+            be unnormalised. May be `None` where `log_prior`, `log_likelihood` and `data` are given.
+        test_point: a pytree of floats with the structure, shapes and dtypes of the parameters,
+            inside their support.
+        transform_fn: from the unconstrained space to the parameters: a function of the whole
+            pytree, a NumPyro constraint or transform, a pytree of those, or a TFP bijector. It
+            sees one sample, never a batch.
+        inverse_transform_fn: its inverse; found automatically for functions that act elementwise.
+        inverse_log_det_jacobian: log-determinant of the inverse, as a function of the parameters;
+            found automatically likewise.
+        initial_state: where chains start: a pytree like `test_point`, with or without a leading
+            chain axis.
+        data: pytree of arrays with a leading axis of N rows. An argument of the compiled
+            programs: models over other data of the same shape share them.
+        log_prior: `params -> scalar`, for algorithms that need prior and likelihood apart.
+        log_likelihood: `(params, batch) -> (n,)`, one value a row.
+        samplers: ways to draw an initial state, by the name that `init=` gives them:
+            functions `key -> params`. The first one is the default.
+        predictive: how to predict, see `crewel.predict.Predictive`.
+        priors: the table of priors, for display.
+
+    Raises:
+        TypeError: a leaf of `test_point` is not a float.
+        ValueError: the transform cannot be inverted, or rows of `data` differ in number.
+
+    Example:
+        >>> import jax.numpy as jnp, numpyro.distributions as dist
+        >>> model = Model(lambda p: -p["tau"] ** 2, {"tau": 1.0}, dist.constraints.positive)
+        >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=500, progress=False)
+        >>> post.draws["tau"].shape
+        (4, 500)
+    """
+
+    def __init__(
+        self,
+        log_density: Callable[..., Any] | None,
+        test_point: Any,
+        transform_fn: Any = None,
+        *,
+        inverse_transform_fn: Callable[..., Any] | None = None,
+        inverse_log_det_jacobian: Callable[..., Any] | None = None,
+        initial_state: Any = None,
+        data: Any = None,
+        log_prior: Callable[..., Any] | None = None,
+        log_likelihood: Callable[..., Any] | None = None,
+        samplers: Mapping[str, Callable[..., Any]] | None = None,
+        predictive: Any = None,
+        priors: Any = None,
+    ):
+        """See the class."""
+        self.test_point = _float_leaves(test_point)
+        self.initial_state = initial_state
+        self.samplers = {name: _partial(fn) for name, fn in (samplers or {}).items()}
+        self.predictive = predictive
+        self.priors = priors
+        self.data = None if data is None else _arrays(data)
+        if data is not None:
+            rows = {name: np.shape(leaf)[:1] for name, leaf in named_leaves(self.data).items()}
+            if len(set(rows.values())) > 1 or () in rows.values():
+                raise ValueError(
+                    "The leaves of `data` must have the same number of rows, first axis: "
+                    + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
+                )
+        if log_density is None:
+            if log_prior is None or log_likelihood is None or data is None:
+                raise ValueError(
+                    "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are "
+                    "needed."
+                )
+            joint = Partial(_joint, _partial(log_prior), _partial(log_likelihood))
+        else:
+            joint = _partial(log_density)
+        self._target = Target(
+            log_joint=_arrays(joint),
+            transform=transforms.build(
+                transform_fn,
+                self.test_point,
+                inverse_transform_fn=inverse_transform_fn,
+                inverse_log_det_jacobian=inverse_log_det_jacobian,
+            ),
+            log_prior=_arrays(_partial(log_prior)),
+            log_likelihood=_arrays(_partial(log_likelihood)),
+            data=self.data,
+        )
+
+    def target(self, *, jacobian: bool = True) -> Target:
+        """The density on the unconstrained space, as adapters see it."""
+        return Target(**{**self._target.__dict__, "jacobian": jacobian})
+
+    def log_density(self, params: Any) -> jax.Array:
+        """The log density at constrained parameters, without any Jacobian: a scalar."""
+        target = self._target
+        return target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
+
+    @property
+    def mcmc(self) -> Namespace:
+        """Markov chain Monte Carlo on the full data."""
+        return Namespace(self, "mcmc")
+
+    @property
+    def optimize(self) -> Namespace:
+        """Optimizers: modes and deep ensembles."""
+        return Namespace(self, "optimize")
+
+    @property
+    def sgmcmc(self) -> Namespace:
+        """Stochastic-gradient MCMC on minibatches."""
+        return Namespace(self, "sgmcmc")
+
+    @property
+    def vi(self) -> Namespace:
+        """Variational inference."""
+        return Namespace(self, "vi")
+
+    @property
+    def laplace(self) -> Namespace:
+        """Laplace approximations."""
+        return Namespace(self, "laplace")
+
+    def debug(self, seed: Any = 0, **kwargs: Any) -> Any:
+        """Check the model: shapes, finiteness, initial states, gradients per leaf.
+
+        Args:
+            seed: integer or PRNG key.
+            kwargs: see `crewel.debug.debug`.
+
+        Returns:
+            A `crewel.debug.DebugReport`: truthy when every check passed.
+        """
+        from crewel import debug
+
+        return debug.debug(self, seed, **kwargs)
+
+    def __repr__(self) -> str:
+        """Size of the parameters and of the data."""
+        leaves = named_leaves(self.test_point)
+        size = sum(leaf.size for leaf in leaves.values())
+        rows = f", {self._target.num_data} rows of data" if self.data is not None else ""
+        return f"<crewel.Model: {size:,} parameters in {len(leaves)} leaves{rows}>"

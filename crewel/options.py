@@ -1,0 +1,101 @@
+"""Words a call may use: ours, the same for every backend, and the backend's own, untouched."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+from crewel.protocol import Algorithm
+
+_RUN = {"init": None, "chain_method": "auto", "progress": True}
+WORDS: dict[str, dict[str, Any]] = {
+    "mcmc": {"num_chains": 4, "num_warmup": 1000, "num_draws": 1000, "thinning": 1}
+    | _RUN
+    | {"collect": None},
+    "optimize": {"num_particles": 8, "num_steps": 1000} | _RUN,
+}
+CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
+
+
+def missing_backend(row: Algorithm, error: ImportError) -> ImportError:
+    """The error that says what to install, or the backend's own where it is there but broken."""
+    if isinstance(error, ModuleNotFoundError) and error.name == row.module.split(".")[0]:
+        return ModuleNotFoundError(
+            f"`{row.name}` needs `{row.module}`, which is not installed. "
+            f"Install it: pip install 'crewel[{row.requires}]'",
+            name=error.name,
+        )
+    return ImportError(f"`{row.name}`: `{row.module}` is installed but does not import: {error}")
+
+
+def resolve(dotted: str) -> Any:
+    """The object with a dotted name, importing what must be imported."""
+    parts = dotted.split(".")
+    for cut in range(len(parts) - 1, 0, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError as error:
+            if error.name and ".".join(parts[:cut]).startswith(error.name) and cut > 1:
+                continue
+            raise
+        for name in parts[cut:]:
+            found = getattr(found, name)
+        return found
+    raise ImportError(f"`{dotted}` is no dotted name")
+
+
+def backend_options(row: Algorithm) -> dict[str, Any]:
+    """The row's own options with their defaults, read off the backend's callables.
+
+    Raises:
+        ImportError: the backend is missing, with its install line, or broken, with its error.
+    """
+    found: dict[str, Any] = {}
+    try:
+        importlib.import_module(row.module)
+        callables = [resolve(name) for name in row.options_of]
+    except ImportError as error:
+        raise missing_backend(row, error) from error
+    for callable_ in callables:
+        for parameter in inspect.signature(callable_).parameters.values():
+            keyword = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+            if keyword and parameter.name not in row.reserved:
+                found.setdefault(parameter.name, parameter.default)
+    return found | dict(row.defaults)
+
+
+def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Check the keywords of a call and split them into `(our words, the backend's options)`.
+
+    Raises:
+        TypeError: an unknown keyword; names the callable it would go to and the nearest match.
+        ValueError: a count that is not a positive integer, or an unknown `chain_method`.
+    """
+    words = dict(WORDS[row.family])
+    accepted = backend_options(row)
+    for name in kwargs:
+        if name not in words and name not in accepted:
+            near = difflib.get_close_matches(name, [*words, *accepted], n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            raise TypeError(
+                f"`{row.name}` has no option `{name}`.{hint} Crewel's own words: "
+                f"{', '.join(words)}. Options of {' and '.join(row.options_of)}: "
+                f"{', '.join(accepted) or 'none'}."
+            )
+    ours = words | {name: value for name, value in kwargs.items() if name in words}
+    for name, value in ours.items():
+        if name.startswith("num_") or name == "thinning":
+            least = 0 if name == "num_warmup" else 1
+            if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+                raise ValueError(
+                    f"`{name}` must be an integer of at least {least}, got {value!r}."
+                )
+    if ours["chain_method"] not in CHAIN_METHODS:
+        raise ValueError(
+            f"`chain_method` must be one of {', '.join(CHAIN_METHODS)}, "
+            f"got {ours['chain_method']!r}."
+        )
+    theirs = dict(row.defaults) | {name: kwargs[name] for name in kwargs if name not in words}
+    return ours, theirs

@@ -1,0 +1,88 @@
+"""Where chains run: blocks of chains, and how many blocks run at once.
+
+On a CPU one compiled single-chain program runs in a pool of threads, one a core: XLA releases
+the interpreter's lock, and no chain waits for another as it would in lock-step. On accelerators
+all chains are one vmapped block, spread over the devices.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.protocol import Algorithm
+
+PARTICLES_A_BLOCK = 16  # of an optimizer on a CPU; measured in benchmarks/placement.py
+
+
+class Placement(NamedTuple):
+    """How chains are cut into blocks.
+
+    Attributes:
+        blocks: the chains of each block; all of one length, so that one program serves all (the
+            last may repeat a chain, whose copy is dropped).
+        batched: whether a block has a chain axis.
+        threads: blocks that run at once.
+        devices: devices that a block is spread over.
+    """
+
+    blocks: list[np.ndarray]
+    batched: bool
+    threads: int
+    devices: int
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _divisor(number: int, most: int) -> int:
+    return max(d for d in range(1, most + 1) if number % d == 0)
+
+
+def place(row: Algorithm, method: str, num_chains: int) -> Placement:
+    """Choose blocks, threads and devices for a run.
+
+    Args:
+        row: the algorithm; all chains of a `cross_chain` one stay in one block.
+        method: `"auto"`, `"parallel"`, `"vectorized"` or `"sequential"`.
+        num_chains: chains or particles.
+    """
+    everyone = [np.arange(num_chains)]
+    if row.cross_chain:
+        return Placement(everyone, True, 1, 1)
+    alone = [np.array([chain]) for chain in range(num_chains)]
+    if method == "sequential":
+        return Placement(alone, False, 1, 1)
+    if method == "vectorized":
+        return Placement(everyone, True, 1, 1)
+    devices = jax.local_devices()
+    if len(devices) > 1 or devices[0].platform != "cpu":
+        return Placement(everyone, True, 1, _divisor(num_chains, len(devices)))
+    if row.family != "optimize":
+        return Placement(alone, False, min(cores(), num_chains), 1)
+    number = max(-(-num_chains // PARTICLES_A_BLOCK), min(cores(), num_chains))
+    size = -(-num_chains // number)
+    number = -(-num_chains // size)
+    padded = np.minimum(np.arange(number * size), num_chains - 1).reshape(number, size)
+    return Placement(list(padded), True, min(cores(), number), 1)
+
+
+def take(tree: Any, block: np.ndarray, batched: bool) -> Any:
+    """The chains of a block out of leaves with a leading chain axis."""
+    return jax.tree.map(lambda leaf: leaf[jnp.asarray(block)] if batched else leaf[block[0]], tree)
+
+
+def join(trees: list[Any], placement: Placement) -> Any:
+    """The inverse of `take`, over all blocks: leaves with a leading chain axis."""
+    if not placement.batched:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    _, first = np.unique(np.concatenate(placement.blocks), return_index=True)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[jnp.asarray(first)], *trees)

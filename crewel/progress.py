@@ -1,0 +1,46 @@
+"""A progress bar over all chains: what phase they are in, and how many draws diverged."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+
+class Progress:
+    """Counts steps over all chains; safe to call from many threads."""
+
+    def __init__(self, name: str, total: int, *, show: bool):
+        """Open a bar of `total` steps, or none."""
+        from tqdm.auto import tqdm
+
+        self._lock = threading.Lock()
+        self._diverging = 0
+        self._phase = "compiling"
+        self._bar = tqdm(total=total, desc=name, disable=not show, unit="step", mininterval=0.2)
+        self.note()
+
+    def note(self) -> None:
+        """Show phase and divergences."""
+        diverging = f", {self._diverging} diverging" if self._diverging else ""
+        self._bar.set_postfix_str(self._phase + diverging)
+
+    def phase(self, phase: str) -> None:
+        """Say what the run is doing."""
+        with self._lock:
+            if phase != self._phase:
+                self._phase = phase
+                self.note()
+
+    def advance(self, steps: int, stats: dict[str, Any] | None = None) -> None:
+        """Count `steps` more steps; `stats` are those of the draws just made."""
+        with self._lock:
+            before = self._diverging
+            if stats and "diverging" in stats:
+                self._diverging += int(stats["diverging"].sum())
+            if self._diverging != before:
+                self.note()
+            self._bar.update(steps)
+
+    def close(self) -> None:
+        """Close the bar."""
+        self._bar.close()

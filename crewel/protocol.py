@@ -1,0 +1,137 @@
+"""The contract between the driver and an algorithm: `Target` in, `Algorithm` rows, nothing else.
+
+A sampler is two pure functions over a pytree state, for one chain: `warmup` and `step`.
+Chains, devices, chunks, thinning, progress, names and results are the driver's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+
+from crewel.transforms import Transform
+
+Position = Any
+State = Any
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data"],
+    meta_fields=["jacobian"],
+)
+@dataclass(frozen=True)
+class Target:
+    """One density on one unconstrained space; a pytree, so that `jax.jit` takes it as argument.
+
+    Its functions are `jax.tree_util.Partial`: code is structure, numbers are leaves. Two models
+    with the same code and other numbers of the same shape share their compiled programs.
+
+    Attributes:
+        log_joint: `params -> scalar`, or `(params, data) -> scalar` where there is `data`.
+        transform: unconstrained position to parameters, for one sample.
+        log_prior: `params -> scalar`, or `None` where the model does not split.
+        log_likelihood: `(params, batch) -> (n,)`, one value a datum, or `None`.
+        data: pytree of arrays with a leading axis of N rows, or `None`.
+        jacobian: whether `log_density` includes the log-determinant of the transform (not in
+            family `optimize`, where the mode in the parameters' own space is sought).
+    """
+
+    log_joint: Callable[..., jax.Array]
+    transform: Transform
+    log_prior: Callable[..., jax.Array] | None = None
+    log_likelihood: Callable[..., jax.Array] | None = None
+    data: Any = None
+    jacobian: bool = True
+
+    def constrain(self, position: Position) -> Any:
+        """The parameters at an unconstrained position."""
+        return self.transform.forward(position)
+
+    @property
+    def num_data(self) -> int:
+        """Rows of data; 1 where the model has none."""
+        leaves = jax.tree.leaves(self.data)
+        return leaves[0].shape[0] if leaves else 1
+
+    def log_density(self, position: Position) -> jax.Array:
+        """Log density at an unconstrained position: a scalar."""
+        params = self.constrain(position)
+        value = self.log_joint(params) if self.data is None else self.log_joint(params, self.data)
+        return value + self.transform.log_det(position) if self.jacobian else value
+
+
+class Stepped(NamedTuple):
+    """A warm-up that the driver may run in pieces, so that it shows progress and can be cut.
+
+    Attributes:
+        init: `(target, key, position, num_warmup, **options) -> state`.
+        update: `(target, key, state, num_warmup, **options) -> state`, called `num_warmup` times.
+    """
+
+    init: Callable[..., State]
+    update: Callable[..., State]
+
+
+@dataclass(frozen=True, eq=False)
+class Algorithm:
+    """A row: how one backend moves a position.
+
+    Attributes:
+        name: `<backend>_<algorithm>`, what the user types.
+        family: `mcmc`, `sgmcmc`, `optimize`, `vi` or `laplace`.
+        summary: one line for lists and docs.
+        reference: the paper.
+        requires: the extra that brings the backend (`pip install 'crewel[...]'`); empty: core.
+        module: the module that must import for the row to run.
+        options_of: dotted names of the backend's callables that take the row's own options.
+        reserved: parameters of those callables which the row fills itself.
+        step: `(target, key, state, **options) -> (state, position, stats)` for one chain; stats
+            are scalars under ArviZ's names.
+        warmup: `(target, key, position, num_warmup, **options) -> state` for one chain, or
+            `Stepped`.
+        needs: what the model must have, e.g. `{"data"}`.
+        cross_chain: whether `warmup` and `step` take all chains at once (leading chain axis in
+            position and state, one key).
+        defaults: options that the row sets where the user does not.
+        test: the smallest budget with which the contract tests pass.
+    """
+
+    name: str
+    family: str
+    summary: str
+    reference: str
+    requires: str
+    module: str
+    options_of: tuple[str, ...]
+    reserved: tuple[str, ...]
+    step: Callable[..., tuple[State, Position, dict[str, jax.Array]]]
+    warmup: Callable[..., State] | Stepped
+    needs: frozenset[str] = frozenset()
+    cross_chain: bool = False
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    test: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Draws(NamedTuple):
+    """What a run hands to `Posterior`: parameters, statistics and all that goes on from there.
+
+    Attributes:
+        draws: parameters, leaves `(chain, draw, *event)`.
+        stats: leaves `(chain, draw)`.
+        losses: `(chain, step)` of an optimizer or a fit, or `None`.
+        state: the backend's state, leaves with a leading chain axis.
+        starts: `(chain,)`, the index of each chain's next draw.
+        timing: seconds by phase.
+    """
+
+    draws: Any
+    stats: dict[str, Any]
+    losses: Any
+    state: Any
+    starts: Any
+    timing: dict[str, float]

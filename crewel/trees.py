@@ -1,0 +1,71 @@
+"""Names for the leaves of a pytree, spelled one way everywhere: `Dense_0.kernel`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+Tree = Any
+
+
+def _key_name(key: Any) -> str:
+    for attribute in ("key", "name", "idx"):
+        if hasattr(key, attribute):
+            # Haiku joins scopes with "/~/" and "/", which ArviZ does not allow in a name.
+            return str(getattr(key, attribute)).replace("/~/", ".").replace("/", ".").strip(".")
+    return str(key).strip(".[]'\"")
+
+
+def path_str(path: tuple[Any, ...]) -> str:
+    """The dotted name of a key path as `jax.tree_util` gives it.
+
+    Example:
+        >>> import jax
+        >>> [(path, _)], _ = jax.tree_util.tree_flatten_with_path({"Dense_0": {"bias": 0.0}})
+        >>> path_str(path)
+        'Dense_0.bias'
+    """
+    return ".".join(_key_name(key) for key in path) or "value"
+
+
+def named_leaves(tree: Tree) -> dict[str, Any]:
+    """The leaves of `tree` by dotted name, in flattening order; a bare leaf is called `value`.
+
+    Raises:
+        ValueError: two leaves would get the same name.
+
+    Example:
+        >>> named_leaves({"a": {"w": 1.0}, "b": [2.0, 3.0]})
+        {'a.w': 1.0, 'b.0': 2.0, 'b.1': 3.0}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    names = [path_str(path) for path, _ in leaves]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(
+            f"Two leaves would share the name {', '.join(f'`{n}`' for n in twice)}: a key that "
+            "contains a dot reads like a nested one. Rename one of them."
+        )
+    return dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+
+
+def leaf_paths(tree: Tree) -> list[str]:
+    """The dotted names of the leaves of `tree`, in flattening order.
+
+    Example:
+        >>> leaf_paths({"Dense_0": {"bias": 0.0, "kernel": 0.0}})
+        ['Dense_0.bias', 'Dense_0.kernel']
+    """
+    return list(named_leaves(tree))
+
+
+def nbytes(tree: Tree) -> int:
+    """Bytes that the arrays (or shape structs) of `tree` take."""
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def strong(tree: Tree) -> Tree:
+    """The same arrays without JAX's weak types, so that one compiled program takes them all."""
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
