@@ -3,5 +3,6 @@
 from crewel.adapters import ALGORITHMS as ALGORITHMS
 from crewel.model import Model as Model
 from crewel.posterior import Posterior as Posterior
+from crewel.wrap import wrap as wrap
 
 __version__ = "0.1.0"

@@ -1,2 +1,1 @@
-"""Temporary."""
-def preflight(model, start=None): pass
+"""Checks of a model and of the call that is about to be made."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from crewel import initial
 from crewel.adapters import ALGORITHMS
-from crewel.debug import preflight
 from crewel.execution import execute
 from crewel.options import split
 from crewel.posterior import Posterior
@@ -73,10 +72,9 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     num_chains = ours.get("num_chains") or ours["num_particles"]
     target = model.target(jacobian=row.family != "optimize")
     started = time.perf_counter()
-    preflight(model)
     inits, warmups, draws = chain_keys(key, num_chains)
     start = initial.find(model, target, ours["init"], num_chains, inits)
-    preflight(model, start)
+    initial.require_finite(start)
     keep = row.family != "optimize"
     result = execute(
         row,

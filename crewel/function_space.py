@@ -9,10 +9,9 @@ shape (C, D, M) for C chains of D draws. The statistics themselves are ArviZ's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-from arviz_stats.base import array_stats
 from numpy.typing import ArrayLike
 
 from crewel import metrics
@@ -46,8 +45,7 @@ def function_rhat(f: ArrayLike) -> np.ndarray:
         >>> function_space.function_rhat(f) > 1.1
         array([False,  True])
     """
-    with np.errstate(all="ignore"):  # predictions that never change
-        return array_stats.rhat(_predictions(f), chain_axis=0, draw_axis=1)
+    return _statistic("rhat", f)
 
 
 def within_chain_rhat(f: ArrayLike) -> np.ndarray:
@@ -106,8 +104,7 @@ def function_ess(f: ArrayLike) -> np.ndarray:
         >>> function_space.function_ess(f) < 1000  # of 4000 draws
         array([ True])
     """
-    with np.errstate(all="ignore"):
-        return array_stats.ess(_predictions(f), chain_axis=0, draw_axis=1)
+    return _statistic("ess", f)
 
 
 def function_mcse(f: ArrayLike) -> np.ndarray:
@@ -131,8 +128,15 @@ def function_mcse(f: ArrayLike) -> np.ndarray:
         >>> function_space.function_mcse(f).round(2)  # 1 / sqrt(10000)
         array([0.01])
     """
-    with np.errstate(all="ignore"):
-        return array_stats.mcse(_predictions(f), chain_axis=0, draw_axis=1)
+    return _statistic("mcse", f)
+
+
+def _statistic(name: str, f: ArrayLike) -> np.ndarray:
+    # Imported here: ArviZ takes seconds to import, and `import crewel` must not.
+    from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
+
+    with np.errstate(all="ignore"):  # predictions that never change, or are not finite
+        return np.asarray(getattr(array_stats, name)(_predictions(f), chain_axis=0, draw_axis=1))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -159,7 +163,7 @@ class FunctionReport:
 
     num_chains: int
     num_draws: int
-    rhat: np.ndarray = field()
+    rhat: np.ndarray
     within_rhat: np.ndarray
     ess: np.ndarray
     mcse: np.ndarray
@@ -266,43 +270,45 @@ def _verdict(
             f"{_name(dead, num_chains)} {verb} no better than a constant predictor: leave out or "
             "warm start"
         )
-    apart = rhat > RHAT_LIMIT
+    high, far = rhat > RHAT_LIMIT, rhat > STEADY_LIMIT
     drift = within > STEADY_LIMIT
-    if apart.any():
+    if far.any() and (within[:, far] <= STEADY_LIMIT).all():  # false where it is NaN
         faults.append(
-            f"R-hat above {RHAT_LIMIT} at {apart.sum()} of {num_inputs} inputs: "
-            + (
-                "chains disagree in function space and still drift; run longer or warm start"
-                if drift[:, apart].any()
-                else "chains disagree in function space, each steady in its own mode; add chains "
-                "until the cumulative LPPD is flat, or warm start"
-            )
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {num_inputs} inputs: chains disagree in "
+            "function space, each steady in its own mode; warm start, or add chains until the "
+            "cumulative LPPD is flat"
+        )
+    elif high.any():
+        faults.append(
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {num_inputs} inputs: chains disagree in "
+            "function space; run longer or warm start"
         )
     elif drift.any():
         drifting = _where(drift.any(axis=1))
         verb = "drifts" if len(drifting) == 1 else "drift"
         faults.append(f"{_name(drifting, num_chains)} still {verb}: run longer")
     limit = ESS_LIMIT_PER_CHAIN * num_chains
-    if (low := ess < limit).any():
+    if (low := (ess < limit) & ~high).any():  # chains that disagree have a low ESS by that alone
         faults.append(f"ESS below {limit} at {low.sum()} of {num_inputs} inputs: run longer")
     if faults:
         return faults
     judged = np.isfinite(rhat).sum()
     if judged == 0:
         return ["no fault found, but R-hat does not exist here: run more chains or draws to judge"]
-    return [f"no fault found: R-hat at most {RHAT_LIMIT} and ESS at least {limit} at {judged} of "
-            f"{num_inputs} inputs"]  # fmt: skip
+    where = f"{judged} of {num_inputs} inputs"
+    return [f"no fault found: R-hat at most {RHAT_LIMIT}, ESS at least {limit}, at {where}"]
 
 
 def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[str, ...]:
     num_chains, num_draws, num_inputs = f.shape
+    were = f"are {num_draws}" if num_draws > 1 else "is 1"
     missing = []
     if num_chains < 2:
-        missing.append("R-hat between chains: there is 1 chain, it needs 2 or more")
+        missing.append("R-hat between chains: it needs 2 chains or more, there is 1")
     if num_draws < 4:
-        missing.append(f"R-hat, ESS, MCSE: {num_draws} draws per chain, they need 4 or more")
+        missing.append(f"R-hat, ESS, MCSE: they need 4 draws or more per chain, there {were}")
     if num_draws < 8:
-        missing.append(f"R-hat within a chain: {num_draws} draws per chain, it needs 8 or more")
+        missing.append(f"R-hat within a chain: it needs 8 draws or more, there {were}")
     if constant := int(np.sum(np.all(f == f[:1, :1], axis=(0, 1)))):
         missing.append(f"R-hat at {constant} of {num_inputs} inputs: the prediction never changes")
     if not has_likelihood:
@@ -333,7 +339,7 @@ def _input_table(r: FunctionReport) -> list[str]:
         ("R-hat within a chain", r.within_rhat, 1.0, ".3f"),
         ("ESS, bulk", r.ess, 0.0, ".0f"),
         ("MCSE", r.mcse, 1.0, ".3g"),
-        ("MCSE / sd", relative_mcse, 1.0, ".3f"),
+        ("MCSE / sd", relative_mcse, 1.0, ".3g"),
     ]
     lines = [
         f"Predictions at {num_inputs} inputs, {r.num_chains} chain{'s' * (r.num_chains > 1)} of "
@@ -345,9 +351,12 @@ def _input_table(r: FunctionReport) -> list[str]:
         if finite.size == 0:
             lines.append(f"  {label:<22}{'-':>10}{'-':>11}{'-':>10}")
             continue
-        median, tail, worst = np.quantile(finite, [0.5, 0.05 + 0.9 * bad, bad])
+        worst = np.quantile(finite, bad)
         place = np.argwhere(values == worst)[0][-1]
-        lines.append(f"  {label:<22}{median:>10{spec}}{tail:>11{spec}}{worst:>10{spec}}  {place}")
+        median, tail, worst = (
+            _number(value, spec) for value in (*np.quantile(finite, [0.5, 0.05 + 0.9 * bad]), worst)
+        )
+        lines.append(f"  {label:<22}{median:>10}{tail:>11}{worst:>10}  {place}")
     return lines
 
 
@@ -370,6 +379,10 @@ def _chain_table(r: FunctionReport) -> list[str]:
     return lines
 
 
+def _number(value: float, spec: str) -> str:
+    return f"{value:{spec}}" if value < 1e6 else f"{value:.2e}"
+
+
 def _closing_lines(r: FunctionReport) -> list[str]:
     return [*(f"Not computed: {reason}" for reason in r.missing), f"Verdict: {r.verdict}"]
 
@@ -383,7 +396,7 @@ def _name(chains: Sequence[int], num_chains: int) -> str:
     return f"chains {shown}" + (f" and {len(chains) - 6} more" if len(chains) > 6 else "")
 
 
-def _where(mask: np.ndarray) -> tuple[int, ...]:
+def _where(mask: ArrayLike) -> tuple[int, ...]:
     return tuple(int(i) for i in np.flatnonzero(mask))
 
 

@@ -31,6 +31,35 @@ class Start(NamedTuple):
     at_test_point: float
 
 
+def require_finite(start: Start) -> None:
+    """Raise where sampling cannot begin.
+
+    Raises:
+        ValueError: the log density is NaN or infinite at the test point or at a chain's initial
+            state, or a gradient there is; names chain and leaf.
+    """
+    ask = " `model.debug(seed=0)` says which leaf or datum is to blame."
+    if not np.isfinite(start.at_test_point):
+        raise ValueError(
+            f"The log density at `test_point` is {start.at_test_point}: the test point is outside "
+            f"the support, or the density is wrong.{ask}"
+        )
+    bad = np.flatnonzero(~np.isfinite(start.log_density))
+    if bad.size:
+        raise ValueError(
+            f"The log density is {start.log_density[bad[0]]} at the initial state of {bad.size} of "
+            f"{len(start.log_density)} chains (the first: {bad[0]}), after {TRIES} tries where "
+            f"it was drawn. Pass `init=` a point of finite density, or another way to start.{ask}"
+        )
+    for name, finite in start.gradients_finite.items():
+        if not finite.all():
+            raise ValueError(
+                f"The gradient of the log density with respect to `{name}` is NaN or infinite at "
+                f"the initial state of chain {np.flatnonzero(~finite)[0]}, where the density "
+                f"itself is finite.{ask}"
+            )
+
+
 def _uniform(key: Any, like: Any) -> Any:
     leaves, structure = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))

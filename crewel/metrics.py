@@ -34,7 +34,7 @@ def lppd(log_likelihood: ArrayLike) -> float:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> two_draws_one_row = np.log([[[0.1], [0.3]]])  # the mean density is 0.2
-        >>> round(np.exp(metrics.lppd(two_draws_one_row)), 6)
+        >>> round(float(np.exp(metrics.lppd(two_draws_one_row))), 6)
         0.2
     """
     values = _log_likelihood(log_likelihood)
@@ -74,7 +74,8 @@ def cumulative_lppd(
     kept, pooled = (0, 1) if over == "chain" else (1, 0)
     total = np.zeros(values.shape[kept])
     for _, block in _row_blocks(values):
-        running = np.logaddexp.accumulate(logsumexp(block, axis=pooled), axis=0)
+        with np.errstate(invalid="ignore"):  # a NaN stays a NaN
+            running = np.logaddexp.accumulate(logsumexp(block, axis=pooled), axis=0)
         total += running.sum(axis=1)
     num_pooled = np.arange(1, values.shape[kept] + 1) * values.shape[pooled]
     return total / values.shape[2] - np.log(num_pooled)
@@ -247,12 +248,12 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
 class ReliabilityCurve(NamedTuple):
     """Top-label calibration per bin of confidence, each of shape (num_bins,).
 
-    `confidence` and `accuracy` are NaN in an empty bin; `count` is the number of rows in it.
+    `confidence` and `accuracy` are NaN in an empty bin; `num_rows` is the number of rows in it.
     """
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    num_rows: np.ndarray
 
 
 def reliability_curve(
@@ -284,12 +285,12 @@ def reliability_curve(
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
     bins = np.searchsorted(np.linspace(0, 1, num_bins + 1)[1:-1], confidence, side="left")
-    count = np.bincount(bins, minlength=num_bins)
-    size = np.where(count > 0, count, np.nan)
+    num_rows = np.bincount(bins, minlength=num_bins)
+    size = np.where(num_rows > 0, num_rows, np.nan)
     return ReliabilityCurve(
         np.bincount(bins, weights=confidence, minlength=num_bins) / size,
         np.bincount(bins, weights=correct, minlength=num_bins) / size,
-        count,
+        num_rows,
     )
 
 
@@ -318,7 +319,7 @@ def ece(probabilities: ArrayLike, y: ArrayLike, num_bins: int = 15) -> float:
     """
     curve = reliability_curve(probabilities, y, num_bins)
     gap = np.abs(curve.accuracy - curve.confidence)
-    return float(np.nansum(curve.count * gap) / curve.count.sum())
+    return float(np.nansum(curve.num_rows * gap) / curve.num_rows.sum())
 
 
 def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
@@ -388,7 +389,7 @@ def variance_split(means: ArrayLike, variances: ArrayLike) -> dict[str, np.ndarr
             "equal. Broadcast them first, `np.broadcast_arrays(means, variances)`."
         )
     epistemic = np.concatenate([block.var(axis=(0, 1)) for _, block in _row_blocks(means)])
-    aleatoric = np.mean(variances, axis=(0, 1), dtype=np.float64)
+    aleatoric = np.asarray(np.mean(variances, axis=(0, 1), dtype=np.float64))
     return {"total": aleatoric + epistemic, "aleatoric": aleatoric, "epistemic": epistemic}
 
 

@@ -67,6 +67,8 @@ class Model:
             functions `key -> params`. The first one is the default.
         predictive: how to predict, see `crewel.predict.Predictive`.
         priors: the table of priors, for display.
+        latents: names of the parameters that are no network's weights, and so have no
+            symmetries.
 
     Raises:
         TypeError: a leaf of `test_point` is not a float.
@@ -95,13 +97,15 @@ class Model:
         samplers: Mapping[str, Callable[..., Any]] | None = None,
         predictive: Any = None,
         priors: Any = None,
+        latents: tuple[str, ...] = (),
     ):
         """See the class."""
         self.test_point = _float_leaves(test_point)
         self.initial_state = initial_state
-        self.samplers = {name: _partial(fn) for name, fn in (samplers or {}).items()}
-        self.predictive = predictive
+        self.samplers = {name: _arrays(_partial(fn)) for name, fn in (samplers or {}).items()}
+        self.predictive = _arrays(predictive)
         self.priors = priors
+        self.latents = latents
         self.data = None if data is None else _arrays(data)
         if data is not None:
             rows = {name: np.shape(leaf)[:1] for name, leaf in named_leaves(self.data).items()}

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from crewel import assess, conversions
+from crewel.predict import over_draws
 from crewel.protocol import Algorithm, Draws
 from crewel.trees import named_leaves
 
@@ -76,6 +78,118 @@ class Posterior:
         from crewel import driver
 
         return driver.extend(self, num_draws, progress=progress)
+
+    def to_datatree(self) -> Any:
+        """The draws and statistics as an ArviZ `DataTree`.
+
+        Parameters become variables with dotted names (`Dense_0.kernel`), with named dims and
+        coordinates; statistics are the group `sample_stats`, training targets `observed_data`.
+        """
+        groups: dict[str, Any] = conversions.posterior_groups(self.draws, self.stats)
+        if isinstance(self.model.data, dict) and hasattr(self.model.data.get("y"), "shape"):
+            groups["observed_data"] = {"y": np.asarray(self.model.data["y"])}
+        shapes = {name: leaf.shape[2:] for name, leaf in groups["posterior"].items()}
+        dims = conversions.layer_dims(shapes)
+        if "observed_data" in groups:
+            dims |= conversions.prediction_dims({"y": groups["observed_data"]["y"][None, None]})
+        return conversions.to_datatree(groups, dims=dims)
+
+    def summary(self, *, space: str | None = None, **kwargs: Any) -> Any:
+        """ArviZ's table of means, intervals, ESS and R-hat.
+
+        Args:
+            space: `"functions"` (default for networks): the outputs at ten training inputs, and
+                the latents that are not in the network; or `"weights"` (default otherwise): the
+                parameters themselves. R-hat of a network's weights says little: exchanging hidden
+                units changes the weights and not the function.
+            kwargs: go to `arviz_stats.summary`.
+
+        Returns:
+            A `pandas.DataFrame`.
+        """
+        return assess.summary(self, space=space, **kwargs)
+
+    def report(self, x: Any = None, y: Any = None) -> Any:
+        """Convergence judged on predictions: R-hat, ESS, MCSE, each chain's LPPD, dead chains.
+
+        Args:
+            x: inputs to look at (default: up to 200 training inputs).
+            y: held-out targets at `x`, for the LPPD (default: training data).
+
+        Returns:
+            A `crewel.function_space.FunctionReport`, which prints as a table with a verdict.
+        """
+        return assess.report(self, x, y)
+
+    def predict(self, x: Any, *, batch_size: int | None = None, seed: int = 0) -> Any:
+        """The posterior predictive at new inputs.
+
+        Args:
+            x: inputs, `(N, ...)`.
+            batch_size: draws evaluated at once; chosen by memory if `None`.
+            seed: for the draws of `y`.
+
+        Returns:
+            An ArviZ `DataTree` with the group `predictions`: `outputs`, the network's, and `y`,
+            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+
+        Example:
+            >>> import crewel as cw, jax.numpy as jnp
+            >>> x = jnp.linspace(-1, 1, 20)[:, None]
+            >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
+            ...                 example={"w": jnp.zeros((1, 1))})
+            >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=200, progress=False)
+            >>> post.predict(x)["predictions"]["y"].shape
+            (4, 200, 20)
+        """
+        made = over_draws(
+            "draws",
+            self.model.predictive,
+            self.draws,
+            x,
+            key=jax.random.key(seed),
+            batch_size=batch_size,
+        )
+        variables = conversions.variables(made["outputs"], "outputs") | {"y": made["y"]}
+        return conversions.to_datatree(
+            {"predictions": variables}, dims=conversions.prediction_dims(variables)
+        )
+
+    def log_likelihood(self, x: Any = None, y: Any = None) -> Any:
+        """Pointwise log likelihood, for LOO and model comparison: never scaled by any batch size.
+
+        Args:
+            x: inputs (default: the training data).
+            y: targets.
+
+        Returns:
+            The `DataTree` of `to_datatree` with the group `log_likelihood`, whose variable `y`
+            is `(chain, draw, row)`; `arviz_stats.loo` takes it.
+        """
+        rows = self.model.data if x is None else {"x": x, "y": y}
+        values = over_draws("log_likelihood", self.model.predictive, self.draws, rows)
+        tree = self.to_datatree()
+        tree["log_likelihood"] = conversions.to_datatree(
+            {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
+        )["log_likelihood"]
+        return tree
+
+    def metrics(self, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:
+        """Scores of the posterior predictive on held-out rows.
+
+        Args:
+            x: inputs, `(N, ...)`.
+            y: targets, `(N, ...)`.
+            seed: for the draws of `y` that intervals need.
+
+        Returns:
+            `lppd` (nats a row) and, for classes, `accuracy`, `brier`, `ece`; else `rmse`, `crps`,
+            `coverage` and `interval_width` of the central 90 % interval. See `crewel.metrics`.
+        """
+        return assess.scores(self, x, y, seed=seed)
 
     def joined(self, more: Draws) -> Posterior:
         """This posterior with the draws of a further run behind its own."""

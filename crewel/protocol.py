@@ -59,9 +59,19 @@ class Target:
         return leaves[0].shape[0] if leaves else 1
 
     def log_density(self, position: Position) -> jax.Array:
-        """Log density at an unconstrained position: a scalar."""
+        """Log density at an unconstrained position: a scalar.
+
+        Raises:
+            ValueError: the model's log density is no scalar.
+        """
         params = self.constrain(position)
         value = self.log_joint(params) if self.data is None else self.log_joint(params, self.data)
+        value = jax.numpy.asarray(value)
+        if value.shape != ():
+            rows = " That is one value a row: sum it, `.sum()`." if self.num_data in value.shape else ""
+            raise ValueError(
+                f"The log density has shape {value.shape}; it must be a scalar, `()`.{rows}"
+            )
         return value + self.transform.log_det(position) if self.jacobian else value
 
 
