@@ -261,14 +261,15 @@ def _verdict(
     if non_finite:
         verb = "has" if len(non_finite) == 1 else "have"
         faults.append(
-            f"{_name(non_finite, num_chains)} {verb} predictions that are not finite: leave out or "
-            "rerun with a smaller step size"
+            f"{_name(non_finite, num_chains)} {verb} predictions that are not finite: rerun with a "
+            "smaller step size"
         )
     if dead:
         verb = "is" if len(dead) == 1 else "are"
         faults.append(
-            f"{_name(dead, num_chains)} {verb} no better than a constant predictor: leave out or "
-            "warm start"
+            f"{_name(dead, num_chains)} {verb} no better than a constant predictor: "
+            + ("leave out" if len(dead) < num_chains else "check data and prior")
+            + " or warm start"
         )
     high, far = rhat > RHAT_LIMIT, rhat > STEADY_LIMIT
     drift = within > STEADY_LIMIT
