@@ -21,7 +21,7 @@ from crewel.trees import nbytes
 
 BUFFER_BYTES = 16 * 2**20  # draws of a block that stay on the device at a time
 STATS_BYTES = 64  # of one draw's statistics, about
-LONGEST = 1024  # draws
+SHORTEST, LONGEST = 64, 1024  # draws; few lengths, so that other `num_draws` compile nothing
 CHUNK_SECONDS = 0.25  # how often a run can be cut, and the bar moves
 
 
@@ -150,9 +150,7 @@ class _Run:
             self.programs.append(self.start)
             if isinstance(self.row.warmup, Stepped) and self.num_warmup:
                 zero = np.int32(0)
-                self.adapt = program(
-                    programs.adapt, self.spec, *common, warm, state, zero, count
-                )
+                self.adapt = program(programs.adapt, self.spec, *common, warm, state, zero, count)
                 self.programs.append(self.adapt)
         else:
             state = self.state if self.row.cross_chain else take(self.state, block, batched)
@@ -164,8 +162,9 @@ class _Run:
         kept = () if not self.keep else draw
         if self.keep and self.collect is not None:
             kept = jax.eval_shape(self.collect, draw)
-        most = min(LONGEST, BUFFER_BYTES // (len(block) * (nbytes(kept) + STATS_BYTES)))
-        return 2 ** min(max(most, 1).bit_length() - 1, (self.num_draws - 1).bit_length())
+        most = BUFFER_BYTES // (len(block) * (nbytes(kept) + STATS_BYTES))
+        wanted = min(LONGEST, max(SHORTEST, self.num_draws))
+        return 2 ** min(max(most, 1).bit_length() - 1, (wanted - 1).bit_length())
 
     def allocate(self) -> None:
         """Host arrays for all draws, filled chunk by chunk."""

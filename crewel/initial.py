@@ -198,9 +198,7 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
                 f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
                 "or pass a pytree, or an earlier result."
             )
-        made = program(
-            _draw, None, target, model.samplers.get(init), keys, model.test_point
-        )
+        made = program(_draw, None, target, model.samplers.get(init), keys, model.test_point)
         compile_all(made)
         start = made(target, model.samplers.get(init), keys, model.test_point)
     else:

@@ -62,6 +62,13 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
     Raises:
         ValueError: `fn` returns another structure or shape than `params`; it is not elementwise
             and one-to-one; a leaf of `u` is unused or used twice; the check in numbers fails.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jax.tree_util import Partial
+        >>> plan, consts = derive(Partial(lambda u: 2 * jnp.exp(u)), jnp.zeros(3), jnp.ones(3), "")
+        >>> [step.rule for step in plan.chains[0]]
+        ['exp', 'mul']
     """
     closed, out = jax.make_jaxpr(fn, return_shape=True)(u)
     check_like(out, params, "`transform_fn(u)`", f"u is taken to be like `test_point`. {remedy}")

@@ -127,8 +127,9 @@ def over_draws(
     keys = jax.random.split(jax.random.key(0) if key is None else key, total)
     first = jax.tree.map(lambda leaf: leaf[:1], flat)
     if batch_size is None:
-        one = jax.eval_shape(lambda p, k, b: KINDS[kind](None, predictive, p, k, b),
-                             first, keys[:1], batch)
+        one = jax.eval_shape(
+            lambda p, k, b: KINDS[kind](None, predictive, p, k, b), first, keys[:1], batch
+        )
         batch_size = max(1, BATCH_BYTES // (4 * nbytes(one) + nbytes(first)))
     size = min(batch_size, total)
     take = np.minimum(np.arange(-(-total // size) * size), total - 1).reshape(-1, size)
