@@ -130,8 +130,9 @@ class Posterior:
             seed: for the draws of `y`.
 
         Returns:
-            An ArviZ `DataTree` with the group `predictions`: `outputs`, the network's, and `y`,
-            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`.
+            An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
+            `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
+            one draw of the target for each draw of the parameters.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -153,7 +154,7 @@ class Posterior:
             key=jax.random.key(seed),
             batch_size=batch_size,
         )
-        variables = conversions.variables(made["outputs"], "outputs") | {"y": made["y"]}
+        variables = conversions.variables(made.pop("outputs"), "outputs") | made
         return conversions.to_datatree(
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
         )
