@@ -30,15 +30,19 @@ def state(module: str) -> tuple[str, str]:
         imported = importlib.import_module(module)
     except Exception as error:  # whatever a broken package raises is its diagnosis
         return "broken", f"{type(error).__name__}: {error}".splitlines()[0]
-    return "installed", str(getattr(sys.modules[module.split(".")[0]], "__version__", "")
-                            or getattr(imported, "__version__", ""))
+    return "installed", str(
+        getattr(sys.modules[module.split(".")[0]], "__version__", "")
+        or getattr(imported, "__version__", "")
+    )
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as aligned columns, the last one ragged."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     return "\n".join(
-        "  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]).rstrip()
+        "  ".join(
+            [*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]
+        ).rstrip()
         for row in rows
     )
 

@@ -60,6 +60,20 @@ class Posterior:
         """Draws a chain."""
         return jax.tree.leaves(self.draws)[0].shape[1]
 
+    @property
+    def params(self) -> Any:
+        """The draws as parameters of the model.
+
+        Raises:
+            ValueError: the run kept what `collect=` returned instead.
+        """
+        if self.options.get("collect") is not None:
+            raise ValueError(
+                "This run kept what `collect=` returned, not parameters. Run without `collect=` "
+                "to predict, summarise weights, or start another run from it."
+            )
+        return self.draws
+
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.
 
@@ -149,7 +163,7 @@ class Posterior:
         made = over_draws(
             "draws",
             self.model.predictive,
-            self.draws,
+            self.params,
             x,
             key=jax.random.key(seed),
             batch_size=batch_size,
@@ -171,7 +185,7 @@ class Posterior:
             is `(chain, draw, row)`; `arviz_stats.loo` takes it.
         """
         rows = self.model.data if x is None else {"x": x, "y": y}
-        values = over_draws("log_likelihood", self.model.predictive, self.draws, rows)
+        values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
         tree = self.to_datatree()
         tree["log_likelihood"] = conversions.to_datatree(
             {"log_likelihood": {"y": values}}, dims={"y": ["row"]}

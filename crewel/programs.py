@@ -85,7 +85,9 @@ def _spread(
         )
     from jax.experimental.shard_map import shard_map  # JAX 0.5
 
-    return shard_map(fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_rep=False)
+    return shard_map(
+        fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_rep=False
+    )
 
 
 def start(spec: Spec, target: Target, arrays: list[Any], keys: Any, positions: Any) -> Any:
