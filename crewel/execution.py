@@ -136,6 +136,13 @@ class _Run:
         warm, draw = take(self.keys, block, batched)
         return (warm[0], draw[0], first[0]) if self.row.cross_chain else (warm, draw, first)
 
+    def resumed(self, block: np.ndarray) -> Any:
+        """A block's part of the state of an earlier run."""
+        if self.row.cross_chain:
+            return self.state
+        state = take(self.state, block, self.placement.batched)
+        return programs.spread_out(state, self.placement.devices)
+
     def trace(self) -> None:
         """Trace the programs that the run needs, on the first block's shapes."""
         block, batched = self.placement.blocks[0], self.placement.batched
@@ -146,14 +153,14 @@ class _Run:
         if self.state is None:
             position = take(self.positions, block, batched)
             self.start = program(programs.start, self.spec, *common, warm, position)
-            state = self.start.out_info
+            state = programs.spread_out(self.start.out_info, self.placement.devices)
             self.programs.append(self.start)
             if isinstance(self.row.warmup, Stepped) and self.num_warmup:
                 zero = np.int32(0)
                 self.adapt = program(programs.adapt, self.spec, *common, warm, state, zero, count)
                 self.programs.append(self.adapt)
         else:
-            state = self.state if self.row.cross_chain else take(self.state, block, batched)
+            state = self.resumed(block)
         self.sample = program(programs.sample, self.spec, *common, draw, state, first, count)
         self.programs.append(self.sample)
 
@@ -186,8 +193,7 @@ class _Run:
             bar.phase("warm-up" if self.num_warmup else "running")
             state = self.warm_up(job, warm, bar, stop)
         else:
-            batched = self.placement.batched
-            state = self.state if self.row.cross_chain else take(self.state, block, batched)
+            state = self.resumed(block)
         warmed = time.perf_counter()
         bar.phase("sampling" if self.keep else "optimizing")
         done, count = 0, 1

@@ -203,11 +203,7 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
         start = made(target, model.samplers.get(init), keys, model.test_point)
     else:
         if hasattr(init, "draws"):
-            if init.options.get("collect") is not None:
-                raise ValueError(
-                    "`init`: the earlier result kept what `collect=` returned, not parameters."
-                )
-            init = from_draws(init.draws, num_chains)
+            init = from_draws(init.params, num_chains)
         params = explicit(init, model.test_point, num_chains)
         made = program(_given, None, target, params, model.test_point)
         compile_all(made)

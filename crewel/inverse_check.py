@@ -1,7 +1,8 @@
 """Compare an automatically found inverse and log|det J| with the function itself, in numbers.
 
 Each value may differ by what rounding explains, and rounding is measured along the chain: a
-relative error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`.
+relative error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`, and
+so does an absolute error of the smallest float.
 """
 
 from collections.abc import Callable
@@ -90,7 +91,8 @@ def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
                 log_slope, noise, miss, slope = moved
         else:
             log_slope += rule.log_slope(before, again, c)
-            noise = jnp.maximum(noise, jnp.abs(again) * jnp.exp(-log_slope))
+            size = jnp.abs(again) + float(jnp.finfo(again.dtype).tiny) / float(eps)
+            noise = jnp.maximum(noise, size * jnp.exp(-log_slope))
     tolerance = min(max(200 * float(eps), 1e-9), 0.05)
 
     def ratio(error, scale):

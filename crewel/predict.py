@@ -56,7 +56,10 @@ def _draws(_: None, predictive: Predictive, params: Any, keys: Any, batch: Any) 
     def one(p, key):
         outputs = predictive.outputs(p, batch)
         distribution = predictive.distribution(p, outputs)
-        return {"outputs": outputs, "y": distribution.sample(key)}
+        made = {"outputs": outputs, "y": distribution.sample(key)}
+        if is_classification(distribution):
+            made["probability"] = _probabilities(distribution, distribution.batch_shape)
+        return made
 
     return jax.vmap(one)(params, keys)
 

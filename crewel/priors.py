@@ -10,9 +10,15 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
-from crewel.hierarchical import conditional, given, is_centred, is_conditional, names_used
+from crewel.hierarchical import (
+    conditional,
+    given,
+    is_centred,
+    is_conditional,
+    names_used,
+    takes_latents,
+)
 from crewel.hierarchical import non_centred as non_centred
-from crewel.hierarchical import takes_latents
 from crewel.patterns import choose
 from crewel.trees import named_leaves
 
@@ -110,9 +116,7 @@ def _one(prior: Prior, path: str, shape: tuple[int, ...], latents: Mapping[str, 
     return prior if is_conditional(prior) else _numbers(prior)
 
 
-def assign(
-    prior: Prior, params: Any, latents: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """A prior for every leaf of `params`, by path.
 
     Args:

@@ -15,6 +15,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from crewel.trees import Static
+
 BRIDGES = {
     "flax.linen": "linen",
     "flax.nnx": "nnx",
@@ -43,39 +45,6 @@ class Bridged(NamedTuple):
     init: Callable[..., Any] | None = None
     state: Any = ()
     given: bool = True
-
-
-class Static:
-    """Code of a network: callable if it is, equal where it is equal, hashable in any case.
-
-    JAX finds a compiled program again by hash and equality. Many modules compare by value and
-    cannot be hashed (a list among their fields); others cannot even be compared.
-    """
-
-    def __init__(self, value: Any):
-        """Hold `value`, which must not change from now on."""
-        self.value = value
-        try:
-            self._hash = hash(value)
-        except TypeError:
-            self._hash = hash(type(value))
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the value."""
-        return self.value(*args, **kwargs)
-
-    def __hash__(self) -> int:
-        """The value's own hash, or that of its type."""
-        return self._hash
-
-    def __eq__(self, other: object) -> bool:
-        """Whether the values are one object, or of one type and equal."""
-        if not isinstance(other, Static) or type(self.value) is not type(other.value):
-            return False
-        try:
-            return self.value is other.value or bool(self.value == other.value)
-        except Exception:  # fields that hold arrays have no truth value
-            return False
 
 
 def is_initialiser(example: Any) -> bool:

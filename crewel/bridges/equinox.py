@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from crewel.bridges import Bridged, Static, called, is_initialiser
+from crewel.bridges import Bridged, called, is_initialiser
+from crewel.trees import Static
 
 
 def _split(module: Any) -> tuple[Any, Any, Any]:

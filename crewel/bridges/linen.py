@@ -9,7 +9,8 @@ from typing import Any
 import jax
 from jax.tree_util import Partial
 
-from crewel.bridges import Bridged, Static, called, is_initialiser
+from crewel.bridges import Bridged, called, is_initialiser
+from crewel.trees import Static
 
 
 def _alone(layer: Any, args: Any, kwargs: Any, rngs: Any, mutable: Any, **fields: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import jax
 from jax.tree_util import Partial
 
-from crewel.bridges import Bridged, Static, called, is_initialiser
+from crewel.bridges import Bridged, called, is_initialiser
+from crewel.trees import Static
 
 
 def _split(module: Any) -> tuple[Any, Any, Any, Any]:
@@ -101,6 +102,9 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
                     "`dropout=key`."
                 )
     return Bridged(
-        params, Partial(_Run(merge, keywords), rest, dropout), Partial(merge, rest, dropout),
-        init, state,
+        params,
+        Partial(_Run(merge, keywords), rest, dropout),
+        Partial(merge, rest, dropout),
+        init,
+        state,
     )

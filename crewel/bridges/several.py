@@ -10,7 +10,8 @@ import jax
 from jax.tree_util import Partial
 
 from crewel import bridges
-from crewel.bridges import Bridged, Static
+from crewel.bridges import Bridged
+from crewel.trees import Static
 
 
 def each(networks: Mapping[str, Any], x: Any) -> dict[str, Any]:
