@@ -59,8 +59,8 @@ def takes_latents(function: Callable[..., Any]) -> bool:
     """Whether a prior is `(path, shape, latents) -> distribution`.
 
     Example:
-        >>> takes_latents(lambda path, shape: None), takes_latents(lambda path, shape, latents: None)
-        (False, True)
+        >>> takes_latents(lambda path, shape: None)
+        False
     """
     try:
         parameters = inspect.signature(function).parameters.values()

@@ -1,4 +1,4 @@
-"""Path patterns, strict: every pattern must match something, every path exactly one best pattern."""
+"""Path patterns, strict: every pattern matches something, every path has one best pattern."""
 
 from __future__ import annotations
 

@@ -72,7 +72,9 @@ class _SampleNetwork:
     def __call__(self, init: Any, chosen: Any, like: Any, key: Any) -> Any:
         network_key, latent_key = jax.random.split(key)
         latents = self.layout.split(priors.sample(chosen, like, latent_key))[1]
-        return self.layout.join(init(network_key), latents)
+        weights = self.layout.split(like)[0]
+        fresh = jax.tree.map(lambda new, old: new.astype(old.dtype), init(network_key), weights)
+        return self.layout.join(fresh, latents)
 
 
 def _network(network: Any, x: Any, batch_stats: str | None, **words: Any) -> statistics.Network:

@@ -104,7 +104,7 @@ def bridge(
         TypeError: no bridge knows the object.
         ValueError: `dropout` is given, and the outputs do not depend on it.
     """
-    name = library(network)
+    name = None if isinstance(network, type) else library(network)
     pair = type(network) is tuple and len(network) == 2 and all(map(callable, network))
     if name is None and (isinstance(network, type) or not (callable(network) or pair)):
         raise _unknown(network)

@@ -131,6 +131,9 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
         call: keywords of each call.
         dropout: key, of which every row's call gets its own as `key=`; `None` switches dropout
             off with `eqx.nn.inference_mode`.
+
+    Raises:
+        TypeError: a module that keeps state, without it.
     """
     import equinox as eqx
 
@@ -138,6 +141,11 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
     if init is None and example is not None:
         network = example
     module, state = network if isinstance(network, tuple) else (network, None)
+    if state is None and _layers(module, eqx.nn.StateIndex):
+        raise TypeError(
+            "This Equinox module keeps state, such as batch statistics. Wrap the pair that makes "
+            "it: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
+        )
     module = eqx.nn.inference_mode(module)
     if dropout is not None:
         module = _switch(module, eqx.nn.Dropout, False)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges import Bridged, called, is_initialiser
@@ -31,12 +32,13 @@ class _Merge:
 
         module = nnx.merge(self.graph.value, *map(nnx.State, (params, state, rest)))
         set_all = module.set_attributes
-        # Without momentum the running statistics become exactly those of the batch.
-        norm = {"use_running_average": not training, "momentum": 0.0}
-        set_all(nnx.BatchNorm, raise_if_not_found=False, **norm)
+        set_all(nnx.BatchNorm, raise_if_not_found=False, use_running_average=not training)
+        if training:  # without momentum the running statistics become exactly those of the batch
+            set_all(nnx.BatchNorm, raise_if_not_found=False, momentum=0.0)
         set_all(raise_if_not_found=False, deterministic=key is None)
         if key is not None:
-            nnx.reseed(module, dropout=key)
+            streams = [n for _, n in nnx.iter_graph(module) if isinstance(n, nnx.RngStream)]
+            nnx.reseed(module, **dict.fromkeys((stream.tag for stream in streams), key))
         return module
 
 
@@ -46,17 +48,25 @@ class _Run:
     call: tuple[tuple[str, Any], ...]
 
     def __call__(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+        out, statistics, _ = self.all(rest, key, params, state, x, training)
+        return out, statistics
+
+    def all(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+        """Outputs, batch statistics and other state after a call."""
         module = self.merge(rest, key, params, state, training)
         out = module(x, **dict(self.call))
-        return out, _split(module)[2]
+        return out, *_split(module)[2:]
 
 
-@dataclass(frozen=True)
-class _Rest(_Run):
-    def __call__(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
-        module = self.merge(rest, key, params, state, training)
-        module(x, **dict(self.call))
-        return _split(module)[3]
+def _draws(run: _Run, rest: Any, params: Any, state: Any, x: Any) -> bool:
+    """Whether a call of the network moves a counter of random numbers."""
+
+    @jax.jit
+    def after(rest, params, state, x):
+        return run.all(rest, None, params, state, x, False)[2]
+
+    both = zip(jax.tree.leaves(rest), jax.tree.leaves(after(rest, params, state, x)), strict=True)
+    return any(old.dtype == jnp.uint32 and bool((old != new).any()) for old, new in both)
 
 
 def _params(make: Any, key: Any) -> Any:
@@ -87,23 +97,16 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
     graph, params, state, rest = _split(network)
     if init is None and example is not None:
         params = nnx.to_pure_dict(example) if isinstance(example, nnx.State) else example
-    merge, keywords = _Merge(Static(graph)), tuple(call.items())
-    if dropout is None and rest:
-        after = jax.jit(_Rest(merge, keywords), static_argnums=5)
-        for old, new in zip(
-            jax.tree.leaves(rest),
-            jax.tree.leaves(after(rest, None, params, state, x, False)),
-            strict=True,
-        ):
-            if not bool((old == new).all()) and jax.numpy.issubdtype(old.dtype, jax.numpy.uint32):
-                raise ValueError(
-                    "The network draws random numbers when it is called, though no `dropout=` is "
-                    "given: its own call switches dropout on. Set the flag with `call=`, or give "
-                    "`dropout=key`."
-                )
+    merge = _Merge(Static(graph))
+    run = _Run(merge, tuple(call.items()))
+    if dropout is None and _draws(run, rest, params, state, x):
+        raise ValueError(
+            "The network draws random numbers when it is called, though no `dropout=` is given: "
+            "its own code switches dropout on. Set the flag with `call=`, or give `dropout=key`."
+        )
     return Bridged(
         params,
-        Partial(_Run(merge, keywords), rest, dropout),
+        Partial(run, rest, dropout),
         Partial(merge, rest, dropout),
         init,
         state,
