@@ -27,7 +27,7 @@ def as_key(seed: Any) -> jax.Array:
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):
         if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ():
-            return seed
+            return jnp.asarray(seed)
         if seed.dtype == np.uint32 and seed.ndim == 1:
             return jax.random.wrap_key_data(jnp.asarray(seed))
     raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")

@@ -116,7 +116,7 @@ def _redraw(draw: Any, keys: Any) -> Start:
             return jnp.where(bad.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
         chosen = jax.tree.map(choose, start[:3], again[:3])
-        start = Start(*chosen, start.at_test_point)
+        start = Start(chosen[0], chosen[1], chosen[2], start.at_test_point)
     return start
 
 

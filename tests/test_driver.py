@@ -235,7 +235,8 @@ def test_peak_memory_is_below_twice_the_draws():
         """
         import re, jax.numpy as jnp, numpy as np, crewel as cw
         def peak():
-            return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+            status = open("/proc/self/status").read()
+            return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024
         model = cw.Model(lambda x: -jnp.sum(x ** 2), jnp.zeros(40_000))
         kw = dict(seed=0, num_warmup=2, num_integration_steps=1, progress=False)
         model.mcmc.blackjax_hmc(num_draws=1, **kw)

@@ -87,7 +87,8 @@ def test_report_holds_the_single_statistics():
 
 def test_verdict_of_good_chains():
     verdict = fs.report(noise(4, 1000, 20)).verdict
-    assert verdict == "no fault found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
+    fine = "no fault found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
+    assert verdict == fine
 
 
 def test_verdict_of_steady_chains_in_different_modes():

@@ -9,6 +9,7 @@ BLOCK = 2**22  # numbers held in float64 at a time: 32 MiB
 
 
 def as_draws(draws: ArrayLike, name: str) -> np.ndarray:
+    """An array `(chain, draw, row, ...)`, or an error that names it."""
     draws = np.asarray(draws)
     if draws.ndim < 3 or draws.size == 0:
         raise ValueError(
@@ -19,6 +20,7 @@ def as_draws(draws: ArrayLike, name: str) -> np.ndarray:
 
 
 def as_log_likelihood(log_likelihood: ArrayLike) -> np.ndarray:
+    """An array `(chain, draw, row)`, or an error."""
     values = as_draws(log_likelihood, "log_likelihood")
     if values.ndim != 3:
         raise ValueError(
@@ -29,6 +31,7 @@ def as_log_likelihood(log_likelihood: ArrayLike) -> np.ndarray:
 
 
 def check_rows(log_likelihood: np.ndarray, y: np.ndarray) -> None:
+    """Raise where likelihoods and targets differ in rows."""
     if log_likelihood.shape[2] != len(y):
         raise ValueError(
             f"`log_likelihood` has shape {log_likelihood.shape}, {log_likelihood.shape[2]} rows, "
