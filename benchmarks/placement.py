@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common import compete, iris_model, starts, table
+from benchmarks.common import compete, iris_model, starts, table
 
 from crewel import placement
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import blackjax
 import jax
 import numpy as np
-from common import compete, iris_model, starts, table
+from benchmarks.common import compete, iris_model, starts, table
 from numpyro.infer import MCMC, NUTS
 
 CHAINS, WARMUP, DRAWS, DEPTH = 4, 200, 200, 6
