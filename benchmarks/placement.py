@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from benchmarks.common import compete, iris_model, starts, table
-
 from crewel import placement
 
 

@@ -12,8 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 import blackjax
 import jax
 import numpy as np
-from benchmarks.common import compete, iris_model, starts, table
 from numpyro.infer import MCMC, NUTS
+
+from benchmarks.common import compete, iris_model, starts, table
 
 CHAINS, WARMUP, DRAWS, DEPTH = 4, 200, 200, 6
 
