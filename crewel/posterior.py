@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from crewel import assess, conversions
@@ -169,6 +170,28 @@ class Posterior:
         variables = conversions.variables(made.pop("outputs"), "outputs") | made
         return conversions.to_datatree(
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
+        )
+
+    def network(self, chain: int = 0, draw: int = -1) -> Any:
+        """One draw in the network's library's own object, which predicts what `predict` does.
+
+        Args:
+            chain: which chain, or particle.
+            draw: which draw; the last one if not given.
+
+        Returns:
+            Of Flax linen the variables for `module.apply`, of NNX and Equinox a module, of Haiku
+            `params` (or `(params, state)`), of a plain function its parameters, of several
+            networks a dict of these.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+        """
+        predictive = self.model.predictive
+        if predictive is None or predictive.network is None:
+            raise ValueError("This model has no network; build it with `crewel.wrap`.")
+        return predictive.network(
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
         )
 
     def log_likelihood(self, x: Any = None, y: Any = None) -> Any:
