@@ -14,6 +14,11 @@ from crewel.protocol import Algorithm, Draws
 from crewel.trees import named_leaves
 
 
+def _inputs(x: Any) -> Any:
+    """The one argument of `predict` for a network."""
+    return x
+
+
 @dataclass(frozen=True, repr=False)
 class Posterior:
     """Draws of the parameters, how they were made, and all that goes on from there.
@@ -121,17 +126,22 @@ class Posterior:
         """
         return assess.report(self, x, y)
 
-    def predict(self, x: Any, *, batch_size: int | None = None, seed: int = 0) -> Any:
+    def predict(
+        self, *args: Any, batch_size: int | None = None, seed: int = 0, **kwargs: Any
+    ) -> Any:
         """The posterior predictive at new inputs.
 
         Args:
-            x: inputs, `(N, ...)`.
+            args: for a network: its inputs `x`, `(N, ...)`. For a program of a model language:
+                its arguments, without those that hold observations; none: its own ones.
             batch_size: draws evaluated at once; chosen by memory if `None`.
             seed: for the draws of `y`.
+            kwargs: keywords of a program.
 
         Returns:
-            An ArviZ `DataTree` with the group `predictions`: `outputs`, the network's, and `y`,
-            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`.
+            An ArviZ `DataTree` with the group `predictions`. Of a network: `outputs`, and `y`,
+            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`. Of
+            a program: all that it generates, one draw of each observed site among it.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -145,14 +155,15 @@ class Posterior:
             >>> post.predict(x)["predictions"]["y"].shape
             (4, 200, 20)
         """
-        made = over_draws(
-            "draws",
-            self.model.predictive,
-            self.draws,
-            x,
-            key=jax.random.key(seed),
-            batch_size=batch_size,
-        )
+        simulation = self.model.simulation
+        if simulation is None:
+            kind, predictive, x = "draws", self.model.predictive, _inputs(*args, **kwargs)
+        else:
+            kind, predictive, x = "simulation", simulation.on(args, kwargs), ()
+        key = jax.random.key(seed)
+        made = over_draws(kind, predictive, self.draws, x, key=key, batch_size=batch_size)
+        if simulation is not None:
+            return conversions.to_datatree({"predictions": named_leaves(made)}, dims={})
         variables = conversions.variables(made["outputs"], "outputs") | {"y": made["y"]}
         return conversions.to_datatree(
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
@@ -162,19 +173,25 @@ class Posterior:
         """Pointwise log likelihood, for LOO and model comparison: never scaled by any batch size.
 
         Args:
-            x: inputs (default: the training data).
+            x: inputs of a network (default: the training data).
             y: targets.
 
         Returns:
             The `DataTree` of `to_datatree` with the group `log_likelihood`, whose variable `y`
-            is `(chain, draw, row)`; `arviz_stats.loo` takes it.
+            is `(chain, draw, row)`; of a program of a model language, one variable for each
+            observed site. `arviz_stats.loo` takes it.
         """
-        rows = self.model.data if x is None else {"x": x, "y": y}
-        values = over_draws("log_likelihood", self.model.predictive, self.draws, rows)
-        tree = self.to_datatree()
-        tree["log_likelihood"] = conversions.to_datatree(
-            {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
-        )["log_likelihood"]
+        tree, simulation = self.to_datatree(), self.model.simulation
+        if simulation is not None:
+            values = named_leaves(over_draws("pointwise", simulation, self.draws, ()))
+            dims = {}
+        else:
+            rows = self.model.data if x is None else {"x": x, "y": y}
+            values = {"y": over_draws("log_likelihood", self.model.predictive, self.draws, rows)}
+            dims = {"y": ["row"]}
+        tree["log_likelihood"] = conversions.to_datatree({"log_likelihood": values}, dims=dims)[
+            "log_likelihood"
+        ]
         return tree
 
     def metrics(self, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:
