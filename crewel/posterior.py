@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from crewel import assess, conversions
+from crewel import assess, conversions, simulation
 from crewel.predict import over_draws
 from crewel.protocol import Algorithm, Draws
 from crewel.trees import named_leaves
@@ -64,6 +64,20 @@ class Posterior:
     def num_draws(self) -> int:
         """Draws a chain."""
         return jax.tree.leaves(self.draws)[0].shape[1]
+
+    @property
+    def params(self) -> Any:
+        """The draws as parameters of the model.
+
+        Raises:
+            ValueError: the run kept what `collect=` returned instead.
+        """
+        if self.options.get("collect") is not None:
+            raise ValueError(
+                "This run kept what `collect=` returned, not parameters. Run without `collect=` "
+                "to predict, summarise weights, or start another run from it."
+            )
+        return self.draws
 
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.
@@ -132,16 +146,17 @@ class Posterior:
         """The posterior predictive at new inputs.
 
         Args:
-            args: for a network: its inputs `x`, `(N, ...)`. For a program of a model language:
-                its arguments, without those that hold observations; none: its own ones.
+            args: for a network, its inputs `x`, `(N, ...)`. For a program of a model language, its
+                arguments without observations; none: its own, so that the data are replicated.
             batch_size: draws evaluated at once; chosen by memory if `None`.
             seed: for the draws of `y`.
             kwargs: keywords of a program.
 
         Returns:
-            An ArviZ `DataTree` with the group `predictions`. Of a network: `outputs`, and `y`,
-            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`. Of
-            a program: all that it generates, one draw of each observed site among it.
+            An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
+            `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
+            one draw of the target for each draw of the parameters. Of a program: every site that
+            is no parameter, by name.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -155,16 +170,17 @@ class Posterior:
             >>> post.predict(x)["predictions"]["y"].shape
             (4, 200, 20)
         """
-        simulation = self.model.simulation
-        if simulation is None:
-            kind, predictive, x = "draws", self.model.predictive, _inputs(*args, **kwargs)
-        else:
-            kind, predictive, x = "simulation", simulation.on(args, kwargs), ()
-        key = jax.random.key(seed)
-        made = over_draws(kind, predictive, self.draws, x, key=key, batch_size=batch_size)
-        if simulation is not None:
-            return conversions.to_datatree({"predictions": named_leaves(made)}, dims={})
-        variables = conversions.variables(made["outputs"], "outputs") | {"y": made["y"]}
+        if self.model.simulation is not None:
+            return simulation.predict(self, args, kwargs, batch_size=batch_size, seed=seed)
+        made = over_draws(
+            "draws",
+            self.model.predictive,
+            self.params,
+            _inputs(*args, **kwargs),
+            key=jax.random.key(seed),
+            batch_size=batch_size,
+        )
+        variables = conversions.variables(made.pop("outputs"), "outputs") | made
         return conversions.to_datatree(
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
         )
@@ -181,17 +197,16 @@ class Posterior:
             is `(chain, draw, row)`; of a program of a model language, one variable for each
             observed site. `arviz_stats.loo` takes it.
         """
-        tree, simulation = self.to_datatree(), self.model.simulation
-        if simulation is not None:
-            values = named_leaves(over_draws("pointwise", simulation, self.draws, ()))
-            dims = {}
+        if self.model.simulation is not None:
+            group = simulation.log_likelihood(self)
         else:
             rows = self.model.data if x is None else {"x": x, "y": y}
-            values = {"y": over_draws("log_likelihood", self.model.predictive, self.draws, rows)}
-            dims = {"y": ["row"]}
-        tree["log_likelihood"] = conversions.to_datatree({"log_likelihood": values}, dims=dims)[
-            "log_likelihood"
-        ]
+            values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
+            group = conversions.to_datatree(
+                {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
+            )
+        tree = self.to_datatree()
+        tree["log_likelihood"] = group["log_likelihood"]
         return tree
 
     def metrics(self, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:

@@ -9,6 +9,10 @@ from typing import Any
 
 import jax
 
+from crewel import conversions
+from crewel.predict import over_draws
+from crewel.trees import named_leaves
+
 
 @partial(
     jax.tree_util.register_dataclass,
@@ -47,3 +51,24 @@ class Simulation:
                 "anew. To predict elsewhere, evaluate your own function over `post.draws`."
             )
         return replace(self, program=self.rebind(self.program, args, kwargs))
+
+
+def predict(
+    post: Any, args: tuple, kwargs: dict[str, Any], *, batch_size: int | None, seed: int
+) -> Any:
+    """The group `predictions` of a program: every site that is no parameter, by name."""
+    made = over_draws(
+        "simulation",
+        post.model.simulation.on(args, kwargs),
+        post.params,
+        (),
+        key=jax.random.key(seed),
+        batch_size=batch_size,
+    )
+    return conversions.to_datatree({"predictions": named_leaves(made)}, dims={})
+
+
+def log_likelihood(post: Any) -> Any:
+    """The group `log_likelihood` of a program: each datum of every observed site."""
+    values = named_leaves(over_draws("pointwise", post.model.simulation, post.params, ()))
+    return conversions.to_datatree({"log_likelihood": values}, dims={})

@@ -104,8 +104,8 @@ def model(pm_model: Any, initial_state: Any) -> Model:
     discrete = [pm_model.values_to_rvs[value].name for value in pm_model.discrete_value_vars]
     if discrete:
         raise ValueError(
-            f"The PyMC variables {', '.join(f'`{name}`' for name in discrete)} are discrete and not "
-            "observed, and gradients need continuous ones. Sum them out, for instance with "
+            f"The PyMC variables {', '.join(f'`{name}`' for name in discrete)} are discrete and "
+            "not observed, and gradients need continuous ones. Sum them out, for instance with "
             "`pymc_extras.marginalize`."
         )
     with _unchanged():
