@@ -219,7 +219,7 @@ def _has_prior(program: _Program) -> bool:
 
 def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
     fn = thaw(program.code, program.arrays)["fn"]
-    frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs})
+    frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs}, "Argument")
     return replace(program, arrays=frozen.arrays, code=frozen.static)
 
 
@@ -229,7 +229,7 @@ def model(fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any], initial_s
         raise TypeError(
             f"`from_numpyro` needs a function of NumPyro statements, got a {type(fn).__name__}."
         )
-    frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs})
+    frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs}, "Argument")
     program = jax.tree.map(jnp.asarray, _Program(frozen.arrays, {}, frozen.static))
     supports, constant, parts = _look(program)
     if not supports:

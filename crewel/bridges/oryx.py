@@ -110,7 +110,7 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
 def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
     if kwargs:
         raise TypeError(f"An Oryx program takes no keywords, got {', '.join(kwargs)}.")
-    frozen = Frozen({"fn": program.parts()[0], "args": args})
+    frozen = Frozen({"fn": program.parts()[0], "args": args}, "Argument")
     return replace(program, arrays=frozen.arrays, code=frozen.static)
 
 
@@ -131,7 +131,7 @@ def model(
             f"`observed` has {', '.join(f'`{n}`' for n in unknown)}, which the program does not "
             f"name. Its random variables are {', '.join(f'`{n}`' for n in names)}."
         )
-    frozen = Frozen({"fn": fn, "args": args})
+    frozen = Frozen({"fn": fn, "args": args}, "Argument")
     program = _Program(frozen.arrays, dict(observed), frozen.static)
     program = jax.tree.map(jnp.asarray, program)
     return Model(

@@ -15,11 +15,17 @@ from crewel.simulation import Simulation
 from crewel.transforms import Transform
 
 
-@dataclass(frozen=True, eq=False)
 class _Held:
     """A joint distribution as structure: equal to itself only."""
 
-    joint: Any
+    def __init__(self, joint: Any):
+        self.joint = joint
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and self.joint is other.joint
+
+    def __hash__(self) -> int:
+        return id(self.joint)
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["pins"], meta_fields=["held"])
