@@ -101,6 +101,9 @@ class Model:
     ):
         """See the class."""
         self.test_point = _float_leaves(test_point)
+        self.weak = tuple(
+            name for name, leaf in named_leaves(test_point).items() if jnp.asarray(leaf).weak_type
+        )
         self.initial_state = initial_state
         self.samplers = {name: _arrays(_partial(fn)) for name, fn in (samplers or {}).items()}
         self.predictive = _arrays(predictive)

@@ -109,6 +109,8 @@ class Algorithm:
             position and state, one key).
         defaults: options that the row sets where the user does not.
         test: the smallest budget with which the contract tests pass.
+        gradients: the least and the most gradients that one step takes, from the options (`inf`
+            where there is no bound); `None` where it cannot be said. For forecasts.
     """
 
     name: str
@@ -125,6 +127,7 @@ class Algorithm:
     cross_chain: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
     test: Mapping[str, Any] = field(default_factory=dict)
+    gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
 
 
 class Draws(NamedTuple):

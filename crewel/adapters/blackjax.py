@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -104,6 +105,18 @@ def _mclmc_step(target: Target, key, state: Any, **_: Any):
     return (inner, tuned), inner.position, stats
 
 
+def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 2 ** options["max_num_doublings"] - 1
+
+
+def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return options["num_integration_steps"], options["num_integration_steps"]
+
+
+def _mclmc_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 2, 2  # of the isokinetic McLachlan integrator
+
+
 def _hmc_row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{kind}",
@@ -134,6 +147,7 @@ ROWS = (
         "No-U-Turn sampler with Stan's window adaptation",
         "Hoffman & Gelman 2014; Betancourt 2017; Phan, Pradhan & Jankowiak 2019",
         test={"num_warmup": 500, "num_draws": 1000},
+        gradients=_nuts_gradients,
     ),
     _hmc_row(
         "hmc",
@@ -141,6 +155,7 @@ ROWS = (
         "Duane et al. 1987; Neal 2011",
         defaults={"num_integration_steps": 16},
         test={"num_warmup": 500, "num_draws": 1000, "num_integration_steps": 5},
+        gradients=_hmc_gradients,
     ),
     Algorithm(
         name="blackjax_mclmc",
@@ -156,5 +171,6 @@ ROWS = (
         # BlackJAX spends a third of `frac_tune2` more on the preconditioner: together, all of it.
         defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
         test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
+        gradients=_mclmc_gradients,
     ),
 )
