@@ -31,7 +31,7 @@ def _flat(outputs: Any) -> np.ndarray:
 def _constant_log_likelihood(post: Any, y: Any) -> np.ndarray:
     """Pointwise log likelihood of the best constant: class frequencies, or mean and variance."""
     model = post.model
-    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0, 0]), post.draws)
+    first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0, 0]), post.params)
     x = _some(model.data["x"], 2)
     seen: dict[str, bool] = {}
 
@@ -52,12 +52,12 @@ def _constant_log_likelihood(post: Any, y: Any) -> np.ndarray:
 def report(post: Any, x: Any = None, y: Any = None) -> function_space.FunctionReport:
     """Convergence judged on predictions; see `Posterior.report`."""
     if post.model.predictive is None:
-        over_draws("predictions", None, post.draws, None)
+        over_draws("predictions", None, post.params, None)
     data = post.model.data
     inputs = _some(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
-    outputs = over_draws("predictions", post.model.predictive, post.draws, inputs)
+    outputs = over_draws("predictions", post.model.predictive, post.params, inputs)
     rows = {"x": data["x"], "y": data["y"]} if y is None else {"x": x, "y": y}
-    pointwise = over_draws("log_likelihood", post.model.predictive, post.draws, rows)
+    pointwise = over_draws("log_likelihood", post.model.predictive, post.params, rows)
     return function_space.report(
         _flat(outputs), pointwise, _constant_log_likelihood(post, rows["y"])
     )
@@ -76,7 +76,7 @@ def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
     inputs = _some(post.model.data["x"], SUMMARY_ROWS)
-    outputs = over_draws("predictions", post.model.predictive, post.draws, inputs)
+    outputs = over_draws("predictions", post.model.predictive, post.params, inputs)
     named = named_leaves(post.draws)
     predictions: dict[str, Any] = {}
     for name, tree in outputs.items():
@@ -94,7 +94,7 @@ def scores(post: Any, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:
     made = over_draws(
         "scores",
         post.model.predictive,
-        post.draws,
+        post.params,
         {"x": x, "y": y},
         key=jax.random.key(seed),
     )

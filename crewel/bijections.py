@@ -1,8 +1,8 @@
 """Transforms that come ready made: NumPyro's constraints, leaf by leaf, and TFP's bijectors.
 
-Both give three `Partial`s: forward, inverse and log|det d params / d u|, for one sample. The numbers
-in a NumPyro transform (the bounds of an interval) are leaves of them, so that models which differ
-in these alone share compiled code.
+Both give three `Partial`s: forward, inverse and log|det d params / d u|, for one sample. The
+numbers in a NumPyro transform (the bounds of an interval) are leaves of them, so that models which
+differ in these alone share compiled code.
 """
 
 from __future__ import annotations

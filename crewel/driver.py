@@ -12,7 +12,7 @@ import numpy as np
 from crewel import initial
 from crewel.adapters import ALGORITHMS
 from crewel.execution import execute
-from crewel.options import split
+from crewel.options import WORDS, split
 from crewel.posterior import Posterior
 from crewel.protocol import Algorithm
 
@@ -93,14 +93,18 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
     """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
     row = next(row for row in ALGORITHMS if row.name == post.algorithm)
-    ours, theirs = split(row, dict(post.options))
+    if "num_draws" not in WORDS[row.family]:
+        raise ValueError(
+            f"`{row.name}` has no draws to go on with; start another run with `init=`."
+        )
+    ours, theirs = split(row, dict(post.options) | {"num_draws": num_draws})
     _, warmups, draws = chain_keys(post.key, ours["num_chains"])
     result = execute(
         row,
         post.model.target(),
         post.model.test_point,
         theirs,
-        ours | {"keep": True, "num_draws": num_draws, "progress": progress},
+        ours | {"keep": True, "progress": progress},
         keys=(warmups, draws),
         state=post.state,
         starts=post.starts,

@@ -42,8 +42,8 @@ class Plan:
     chain `i`, so two plans are equal whenever they can share compiled code.
     """
 
-    inputs: jax.tree_util.PyTreeDef
-    outputs: jax.tree_util.PyTreeDef
+    inputs: Any  # the tree structure of u
+    outputs: Any  # and that of the parameters
     sources: tuple[int, ...]
     chains: tuple[tuple[Step, ...], ...]
 

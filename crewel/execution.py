@@ -21,7 +21,7 @@ from crewel.trees import nbytes
 
 BUFFER_BYTES = 16 * 2**20  # draws of a block that stay on the device at a time
 STATS_BYTES = 64  # of one draw's statistics, about
-LONGEST = 1024  # draws
+SHORTEST, LONGEST = 64, 1024  # draws; few lengths, so that other `num_draws` compile nothing
 CHUNK_SECONDS = 0.25  # how often a run can be cut, and the bar moves
 
 
@@ -136,6 +136,13 @@ class _Run:
         warm, draw = take(self.keys, block, batched)
         return (warm[0], draw[0], first[0]) if self.row.cross_chain else (warm, draw, first)
 
+    def resumed(self, block: np.ndarray) -> Any:
+        """A block's part of the state of an earlier run."""
+        if self.row.cross_chain:
+            return self.state
+        state = take(self.state, block, self.placement.batched)
+        return programs.spread_out(state, self.placement.devices)
+
     def trace(self) -> None:
         """Trace the programs that the run needs, on the first block's shapes."""
         block, batched = self.placement.blocks[0], self.placement.batched
@@ -146,16 +153,14 @@ class _Run:
         if self.state is None:
             position = take(self.positions, block, batched)
             self.start = program(programs.start, self.spec, *common, warm, position)
-            state = self.start.out_info
+            state = programs.spread_out(self.start.out_info, self.placement.devices)
             self.programs.append(self.start)
             if isinstance(self.row.warmup, Stepped) and self.num_warmup:
                 zero = np.int32(0)
-                self.adapt = program(
-                    programs.adapt, self.spec, *common, warm, state, zero, count
-                )
+                self.adapt = program(programs.adapt, self.spec, *common, warm, state, zero, count)
                 self.programs.append(self.adapt)
         else:
-            state = self.state if self.row.cross_chain else take(self.state, block, batched)
+            state = self.resumed(block)
         self.sample = program(programs.sample, self.spec, *common, draw, state, first, count)
         self.programs.append(self.sample)
 
@@ -164,8 +169,9 @@ class _Run:
         kept = () if not self.keep else draw
         if self.keep and self.collect is not None:
             kept = jax.eval_shape(self.collect, draw)
-        most = min(LONGEST, BUFFER_BYTES // (len(block) * (nbytes(kept) + STATS_BYTES)))
-        return 2 ** min(max(most, 1).bit_length() - 1, (self.num_draws - 1).bit_length())
+        most = BUFFER_BYTES // (len(block) * (nbytes(kept) + STATS_BYTES))
+        wanted = min(LONGEST, max(SHORTEST, self.num_draws))
+        return 2 ** min(max(most, 1).bit_length() - 1, (wanted - 1).bit_length())
 
     def allocate(self) -> None:
         """Host arrays for all draws, filled chunk by chunk."""
@@ -187,8 +193,7 @@ class _Run:
             bar.phase("warm-up" if self.num_warmup else "running")
             state = self.warm_up(job, warm, bar, stop)
         else:
-            batched = self.placement.batched
-            state = self.state if self.row.cross_chain else take(self.state, block, batched)
+            state = self.resumed(block)
         warmed = time.perf_counter()
         bar.phase("sampling" if self.keep else "optimizing")
         done, count = 0, 1

@@ -198,18 +198,12 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
                 f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
                 "or pass a pytree, or an earlier result."
             )
-        made = program(
-            _draw, None, target, model.samplers.get(init), keys, model.test_point
-        )
+        made = program(_draw, None, target, model.samplers.get(init), keys, model.test_point)
         compile_all(made)
         start = made(target, model.samplers.get(init), keys, model.test_point)
     else:
         if hasattr(init, "draws"):
-            if init.options.get("collect") is not None:
-                raise ValueError(
-                    "`init`: the earlier result kept what `collect=` returned, not parameters."
-                )
-            init = from_draws(init.draws, num_chains)
+            init = from_draws(init.params, num_chains)
         params = explicit(init, model.test_point, num_chains)
         made = program(_given, None, target, params, model.test_point)
         compile_all(made)

@@ -62,6 +62,13 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
     Raises:
         ValueError: `fn` returns another structure or shape than `params`; it is not elementwise
             and one-to-one; a leaf of `u` is unused or used twice; the check in numbers fails.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> from jax.tree_util import Partial
+        >>> plan, consts = derive(Partial(lambda u: 2 * jnp.exp(u)), jnp.zeros(3), jnp.ones(3), "")
+        >>> [step.rule for step in plan.chains[0]]
+        ['exp', 'mul']
     """
     closed, out = jax.make_jaxpr(fn, return_shape=True)(u)
     check_like(out, params, "`transform_fn(u)`", f"u is taken to be like `test_point`. {remedy}")
@@ -147,12 +154,16 @@ def _equation(eqn: JaxprEqn, values: list) -> list:
         steps = _steps(eqn, values, moving[0])
         if steps is not None:
             chain = values[moving[0]]
-            steps = _fuse((*chain.steps, *steps), eqn.outvars[0].aval.dtype)
+            steps = _fuse((*chain.steps, *steps), _aval(eqn.outvars[0]).dtype)
             return [_Chain(chain.leaf, steps)]
     if first is None:
         leaves = frozenset(values[i].leaf for i in moving)
         first = _Stuck(eqn.primitive.name, leaves, repeated=len(moving) > 1)
     return [first] * len(eqn.outvars)
+
+
+def _aval(var: Any) -> Any:
+    return var.aval  # with a shape and a dtype, which the type of `aval` does not promise
 
 
 def _body(eqn: JaxprEqn) -> ClosedJaxpr | None:
@@ -177,17 +188,17 @@ def _softplus(jaxpr: Jaxpr, eqn: JaxprEqn, values: list, moving: list, outs: lis
         and isinstance(outs[0], _Stuck)
         and len(values) <= 2
         and {"exp", "log1p"} <= names <= _LOGADDEXP
-        and eqn.outvars[0].aval.shape == eqn.invars[moving[0]].aval.shape
+        and _aval(eqn.outvars[0]).shape == _aval(eqn.invars[moving[0]]).shape
     ):
         return None
     c = values[1 - moving[0]] if len(values) == 2 else 0.0
-    step = Step("logaddexp"), jnp.asarray(c, eqn.outvars[0].aval.dtype)
+    step = Step("logaddexp"), jnp.asarray(c, _aval(eqn.outvars[0]).dtype)
     return _Chain(chain.leaf, (*chain.steps, step))
 
 
 def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
     """The steps that an equation stands for, its operand `at` being the chain; None: no rule."""
-    name, x, y = eqn.primitive.name, eqn.invars[at].aval, eqn.outvars[0].aval
+    name, x, y = eqn.primitive.name, _aval(eqn.invars[at]), _aval(eqn.outvars[0])
     if name in _MOVES and x.size == y.size:
         return _move(eqn, values, at)
     if x.shape != y.shape or not jnp.issubdtype(x.dtype, jnp.floating):
@@ -203,13 +214,13 @@ def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
     rule = name if at == 0 or name in ("add", "mul") else f"r{name}"
     if len(values) != 2 or rule not in RULES:
         return None
-    return ((Step(rule), jnp.asarray(values[1 - at], eqn.invars[1 - at].aval.dtype)),)
+    return ((Step(rule), jnp.asarray(values[1 - at], _aval(eqn.invars[1 - at]).dtype)),)
 
 
 def _move(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
     """Steps of an equation that moves elements; what it does to their numbers tells how."""
-    before, after = eqn.invars[at].aval.shape, eqn.outvars[0].aval.shape
-    where = np.arange(eqn.invars[at].aval.size, dtype=np.int32)
+    before, after = _aval(eqn.invars[at]).shape, _aval(eqn.outvars[0]).shape
+    where = np.arange(_aval(eqn.invars[at]).size, dtype=np.int32)
     values = [jnp.asarray(where.reshape(before)) if i == at else v for i, v in enumerate(values)]
     moved = np.ravel(eqn.primitive.bind(*values, **eqn.params))
     if not np.array_equal(np.sort(moved), where):

@@ -1,10 +1,10 @@
 """Compare an automatically found inverse and log|det J| with the function itself, in numbers.
 
 Each value may differ by what rounding explains, and rounding is measured along the chain: a
-relative error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`.
+relative error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`, and
+so does an absolute error of the smallest float.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -24,32 +24,21 @@ _SAMPLE = 64  # elements of a leaf that are looked at
 def verify(fn: Callable, plan: Plan, consts: tuple, u: Tree, names: list[str], remedy: str) -> None:
     """Compare `plan` with `fn` at several points of the real line.
 
-    Leaves with equal chains are compared in one go, and leaves that stay as they are not at all,
-    so that a network of many leaves costs little more to compile than one leaf.
+    Leaves that stay as they are are not looked at, and of the others `_SAMPLE` elements: then a
+    network of many leaves costs little.
 
     Raises:
         ValueError: They differ by more than rounding explains, or `fn` gives NaN, or it is
             constant or overflows at nearly all points. It names the leaf, by `names`.
     """
     fills = np.asarray(_FILLS, np.float32)
-    seen = _evaluate(fn, plan, consts, u, fills)
-    groups = defaultdict(list)
-    for i, chain in enumerate(plan.chains):
-        if i in seen:
-            groups[chain, seen[i][1].dtype, i if _moves(chain) else None].append(i)
-    for (chain, _, _), members in groups.items():
-        rows = [seen[i] for i in members]
-        consts_, *arrays = rows[0]
-        if not _moves(chain):  # then each row is 1-D, and so are its constants
-            consts_, *arrays = (
-                jax.tree.map(lambda *parts: jnp.concatenate(parts, -1), *part)
-                for part in zip(*rows, strict=True)
-            )
-        result = _compare(chain, consts_, *arrays)
-        result = {key: np.reshape(part, (len(fills), -1)) for key, part in result.items()}
-        for k, i in enumerate(members):
-            part = slice(k * _SAMPLE, (k + 1) * _SAMPLE) if len(members) > 1 else slice(None)
-            _judge(names[i], chain, {key: v[:, part] for key, v in result.items()}, fills, remedy)
+    for i, row in _evaluate(fn, plan, consts, u, fills).items():
+        # Not compiled: all leaves have one shape here, so each operation compiles but once.
+        result = {
+            k: np.asarray(v).reshape(len(fills), -1)
+            for k, v in _compare(plan.chains[i], *row).items()
+        }
+        _judge(names[i], plan.chains[i], result, fills, remedy)
 
 
 def _moves(chain: tuple[Step, ...]) -> bool:
@@ -76,10 +65,12 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
             return (value * (1 + 0.1 * places)).reshape(leaf.shape).astype(leaf.dtype)
 
         point = jax.tree.map(spread, u)
-        # With a diagonal Jacobian, the derivative along the vector of ones is that diagonal.
-        out, slope = jax.jvp(fn, (point,), (jax.tree.map(jnp.ones_like, point),))
+        # One entry in each row and column of the Jacobian: its transpose times ones gives them all.
+        out, pullback = jax.vjp(fn, point)
+        slope = pullback(jax.tree.map(jnp.ones_like, out))[0]
         x, y, dy = (jax.tree.leaves(tree) for tree in (point, out, slope))
-        return {i: tuple(pick(i, a) for a in (x[plan.sources[i]], y[i], dy[i])) for i in looked_at}
+        rows = {i: (x[plan.sources[i]], y[i], dy[plan.sources[i]]) for i in looked_at}
+        return {i: tuple(pick(i, array) for array in row) for i, row in rows.items()}
 
     def constants(i):
         return tuple(None if c is None else pick(i, c) for c in consts[i])
@@ -87,7 +78,6 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
     return {i: (constants(i), *row) for i, row in jax.lax.map(at, fills).items()}
 
 
-@partial(jax.jit, static_argnums=0)
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
 def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
     """By element: is it defined, does it count, and how far off is it against rounding."""
@@ -96,10 +86,13 @@ def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
     for rule, c, before, again in stages(chain, consts, x):
         eps = max(eps, jnp.finfo(again.dtype).eps)
         if rule.log_slope is None:
-            log_slope, noise, miss = (rule.forward(v, c) for v in (log_slope, noise, miss))
+            if before.dtype == again.dtype:  # elements move: so does all that belongs to them
+                moved = (rule.forward(v, c) for v in (log_slope, noise, miss, slope))
+                log_slope, noise, miss, slope = moved
         else:
             log_slope += rule.log_slope(before, again, c)
-            noise = jnp.maximum(noise, jnp.abs(again) * jnp.exp(-log_slope))
+            size = jnp.abs(again) + float(jnp.finfo(again.dtype).tiny) / float(eps)
+            noise = jnp.maximum(noise, size * jnp.exp(-log_slope))
     tolerance = min(max(200 * float(eps), 1e-9), 0.05)
 
     def ratio(error, scale):
@@ -128,7 +121,7 @@ def _judge(name: str, chain: tuple, seen: dict, fills: np.ndarray, remedy: str) 
             f"inverse. {remedy}"
         )
     for what in ("value", "inverse", "log-slope"):
-        worst = np.where(seen["counts"], seen[what], 0).max(1)
+        worst = np.where(seen["counts"], seen[what].astype(np.float64), 0.0).max(1)
         if worst.max() > 1:
             raise ValueError(
                 f"{where}: the {what} that was found for it is wrong near the input "

@@ -88,9 +88,7 @@ def student_t() -> Likelihood:
 
     Priors: `df ~ Gamma(2, 0.1)` (Juarez & Steel 2010), `sigma ~ HalfNormal(1)`.
     """
-    return Likelihood(
-        _student_t, {"df": dist.Gamma(2.0, 0.1), "sigma": dist.HalfNormal(1.0)}
-    )
+    return Likelihood(_student_t, {"df": dist.Gamma(2.0, 0.1), "sigma": dist.HalfNormal(1.0)})
 
 
 def categorical() -> Likelihood:

@@ -146,7 +146,9 @@ class Model:
     def log_density(self, params: Any) -> jax.Array:
         """The log density at constrained parameters, without any Jacobian: a scalar."""
         target = self._target
-        return target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
+        return (
+            target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
+        )
 
     @property
     def mcmc(self) -> Namespace:

@@ -89,9 +89,7 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
         if name.startswith("num_") or name == "thinning":
             least = 0 if name == "num_warmup" else 1
             if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-                raise ValueError(
-                    f"`{name}` must be an integer of at least {least}, got {value!r}."
-                )
+                raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
     if ours["chain_method"] not in CHAIN_METHODS:
         raise ValueError(
             f"`chain_method` must be one of {', '.join(CHAIN_METHODS)}, "

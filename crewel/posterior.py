@@ -60,6 +60,20 @@ class Posterior:
         """Draws a chain."""
         return jax.tree.leaves(self.draws)[0].shape[1]
 
+    @property
+    def params(self) -> Any:
+        """The draws as parameters of the model.
+
+        Raises:
+            ValueError: the run kept what `collect=` returned instead.
+        """
+        if self.options.get("collect") is not None:
+            raise ValueError(
+                "This run kept what `collect=` returned, not parameters. Run without `collect=` "
+                "to predict, summarise weights, or start another run from it."
+            )
+        return self.draws
+
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.
 
@@ -130,8 +144,9 @@ class Posterior:
             seed: for the draws of `y`.
 
         Returns:
-            An ArviZ `DataTree` with the group `predictions`: `outputs`, the network's, and `y`,
-            one draw of the target for each draw of the parameters: `(chain, draw, row, ...)`.
+            An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
+            `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
+            one draw of the target for each draw of the parameters.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -148,12 +163,12 @@ class Posterior:
         made = over_draws(
             "draws",
             self.model.predictive,
-            self.draws,
+            self.params,
             x,
             key=jax.random.key(seed),
             batch_size=batch_size,
         )
-        variables = conversions.variables(made["outputs"], "outputs") | {"y": made["y"]}
+        variables = conversions.variables(made.pop("outputs"), "outputs") | made
         return conversions.to_datatree(
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
         )
@@ -170,7 +185,7 @@ class Posterior:
             is `(chain, draw, row)`; `arviz_stats.loo` takes it.
         """
         rows = self.model.data if x is None else {"x": x, "y": y}
-        values = over_draws("log_likelihood", self.model.predictive, self.draws, rows)
+        values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
         tree = self.to_datatree()
         tree["log_likelihood"] = conversions.to_datatree(
             {"log_likelihood": {"y": values}}, dims={"y": ["row"]}

@@ -54,7 +54,10 @@ def _draws(_: None, predictive: Predictive, params: Any, keys: Any, batch: Any) 
     def one(p, key):
         outputs = predictive.outputs(p, batch)
         distribution = predictive.distribution(p, outputs)
-        return {"outputs": outputs, "y": distribution.sample(key)}
+        made = {"outputs": outputs, "y": distribution.sample(key)}
+        if is_classification(distribution):
+            made["probability"] = _probabilities(distribution, distribution.batch_shape)
+        return made
 
     return jax.vmap(one)(params, keys)
 
@@ -127,8 +130,9 @@ def over_draws(
     keys = jax.random.split(jax.random.key(0) if key is None else key, total)
     first = jax.tree.map(lambda leaf: leaf[:1], flat)
     if batch_size is None:
-        one = jax.eval_shape(lambda p, k, b: KINDS[kind](None, predictive, p, k, b),
-                             first, keys[:1], batch)
+        one = jax.eval_shape(
+            lambda p, k, b: KINDS[kind](None, predictive, p, k, b), first, keys[:1], batch
+        )
         batch_size = max(1, BATCH_BYTES // (4 * nbytes(one) + nbytes(first)))
     size = min(batch_size, total)
     take = np.minimum(np.arange(-(-total // size) * size), total - 1).reshape(-1, size)

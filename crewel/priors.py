@@ -70,9 +70,7 @@ def choose(patterns: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -
     chosen = {}
     for path in shapes:
         matching = [p for p in patterns if fnmatchcase(path, p)]
-        best = [
-            p for p in matching if all(q == p or _more_exact(p, q) for q in matching)
-        ]
+        best = [p for p in matching if all(q == p or _more_exact(p, q) for q in matching)]
         if not matching:
             raise ValueError(
                 f"No prior pattern matches `{path}`; it would have no prior. Add a pattern, such "

@@ -13,6 +13,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from crewel.compiling import thaw
 from crewel.protocol import Algorithm, Stepped, Target
@@ -53,20 +54,40 @@ def _lift(spec: Spec, fn: Callable[..., Any], mapped: tuple[int | None, ...]) ->
     return fn if spec.devices == 1 else _spread(fn, spec.devices, mapped)
 
 
+def mesh(devices: int) -> jax.sharding.Mesh:
+    """The first local devices, along an axis of chains."""
+    return jax.sharding.Mesh(np.array(jax.local_devices()[:devices]), ("chains",))
+
+
+def spread_out(state: Any, devices: int) -> Any:
+    """A state, or its shapes, placed as the programs of a run over `devices` hand it on."""
+    if devices == 1:
+        return state
+    sharding = jax.sharding.NamedSharding(mesh(devices), jax.sharding.PartitionSpec("chains"))
+
+    def place(leaf):
+        if isinstance(leaf, jax.Array):
+            return jax.device_put(leaf, sharding)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(place, state)
+
+
 def _spread(
     fn: Callable[..., Any], devices: int, mapped: tuple[int | None, ...]
 ) -> Callable[..., Any]:
     # Each device runs loops of its own length: no chain waits for one on another device.
-    mesh = jax.make_mesh((devices,), ("chains",), devices=jax.local_devices()[:devices])
     spec = jax.sharding.PartitionSpec
     specs = tuple(spec("chains") if axis == 0 else spec() for axis in mapped)
     if hasattr(jax, "shard_map"):
         return jax.shard_map(
-            fn, mesh=mesh, in_specs=specs, out_specs=spec("chains"), check_vma=False
+            fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_vma=False
         )
     from jax.experimental.shard_map import shard_map  # JAX 0.5
 
-    return shard_map(fn, mesh=mesh, in_specs=specs, out_specs=spec("chains"), check_rep=False)
+    return shard_map(
+        fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_rep=False
+    )
 
 
 def start(spec: Spec, target: Target, arrays: list[Any], keys: Any, positions: Any) -> Any:

@@ -68,7 +68,11 @@ class Target:
         value = self.log_joint(params) if self.data is None else self.log_joint(params, self.data)
         value = jax.numpy.asarray(value)
         if value.shape != ():
-            rows = " That is one value a row: sum it, `.sum()`." if self.num_data in value.shape else ""
+            rows = (
+                " That is one value a row: sum it, `.sum()`."
+                if self.num_data in value.shape
+                else ""
+            )
             raise ValueError(
                 f"The log density has shape {value.shape}; it must be a scalar, `()`.{rows}"
             )
@@ -108,6 +112,7 @@ class Algorithm:
         cross_chain: whether `warmup` and `step` take all chains at once (leading chain axis in
             position and state, one key).
         defaults: options that the row sets where the user does not.
+        bias: why its draws are not exact even in the limit; empty where they are.
         test: the smallest budget with which the contract tests pass.
         gradients: the least and the most gradients that one step takes, from the options (`inf`
             where there is no bound); `None` where it cannot be said. For forecasts.
@@ -126,6 +131,7 @@ class Algorithm:
     needs: frozenset[str] = frozenset()
     cross_chain: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    bias: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
     gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
 

@@ -10,6 +10,33 @@ import numpy as np
 Tree = Any
 
 
+class Static:
+    """An object as code: hashable whatever it holds, equal where the objects are.
+
+    Modules of network libraries are often unhashable (a list among their fields), and equal to
+    any module built alike; a compiled program serves both.
+    """
+
+    def __init__(self, value: Any):
+        """Hold `value`."""
+        self.value = value
+
+    def __hash__(self) -> int:
+        """Equal objects are of one type."""
+        return hash(type(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the objects are one, or compare equal."""
+        if not isinstance(other, Static):
+            return False
+        if self.value is other.value:
+            return True
+        try:
+            return bool(self.value == other.value)
+        except Exception:  # arrays among the fields compare to arrays: then only identity counts
+            return False
+
+
 def _key_name(key: Any) -> str:
     for attribute in ("key", "name", "idx"):
         if hasattr(key, attribute):

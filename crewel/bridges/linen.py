@@ -9,22 +9,23 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges import Network
+from crewel.trees import Static
 
 
 @dataclass(frozen=True)
 class _Apply:
-    module: Any
+    module: Static
 
     def __call__(self, params: Any, x: Any) -> Any:
-        return self.module.apply({"params": params}, x)
+        return self.module.value.apply({"params": params}, x)
 
 
 @dataclass(frozen=True)
 class _Init:
-    module: Any
+    module: Static
 
     def __call__(self, row: Any, key: Any) -> Any:
-        return self.module.init(key, row)["params"]
+        return self.module.value.init(key, row)["params"]
 
 
 def bridge(network: Any, x: Any, *, example: Any, seed: int) -> Network:
@@ -39,6 +40,6 @@ def bridge(network: Any, x: Any, *, example: Any, seed: int) -> Network:
             "`use_running_average=True` needs statistics), or wrap a function "
             "`lambda params, x: module.apply({'params': params, **state}, x)` with `example=`."
         )
-    init = _Init(network)
+    init = _Init(Static(network))
     params = jax.jit(init)(row, jax.random.key(seed)) if example is None else example
-    return Network(params, Partial(_Apply(network)), Partial(init, row))
+    return Network(params, Partial(_Apply(Static(network))), Partial(init, row))

@@ -208,8 +208,10 @@ def details(check: Check, *, arrays: bool) -> str:
         if isinstance(value, Mapping):
             value = ", ".join(f"{key} {_short(entry)}" for key, entry in value.items())
         elif isinstance(value, np.ndarray) and value.ndim:
-            shape = f"{value.dtype}{list(value.shape)}"
-            value = f"{shape} {np.array2string(value, precision=4)}" if arrays else shape
+            lines.append(f"    {name}: {value.dtype}{list(value.shape)}")
+            if arrays:
+                lines.append(textwrap.indent(np.array2string(value, precision=4), " " * 8))
+            continue
         lines += textwrap.wrap(
             f"{name}: {_short(value)}",
             _LINE,

@@ -1,0 +1,108 @@
+"""`crewel list`, `crewel doctor`, `crewel demo`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+from collections.abc import Sequence
+
+import crewel
+from crewel.bridges import BRIDGES
+from crewel.protocol import Algorithm
+
+TOOLS = ("arviz", "arviz_plots", "matplotlib", "zarr", "pymc", "oryx", "bayeux")
+
+
+def state(module: str) -> tuple[str, str]:
+    """Whether a module is `installed`, `missing` or `broken`; and its version, or why not.
+
+    Example:
+        >>> state("numpyro")[0]
+        'installed'
+    """
+    if importlib.util.find_spec(module.split(".")[0]) is None:
+        return "missing", ""
+    try:
+        imported = importlib.import_module(module)
+    except Exception as error:  # whatever a broken package raises is its diagnosis
+        return "broken", f"{type(error).__name__}: {error}".splitlines()[0]
+    return "installed", str(
+        getattr(sys.modules[module.split(".")[0]], "__version__", "")
+        or getattr(imported, "__version__", "")
+    )
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, the last one ragged."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join(
+            [*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]
+        ).rstrip()
+        for row in rows
+    )
+
+
+def _install(row: Algorithm) -> str:
+    found, _ = state(row.module)
+    if found == "missing":
+        return f"pip install 'crewel[{row.requires}]'"
+    return found
+
+
+def list_algorithms() -> str:
+    """Every algorithm: name, family, summary, needs, and whether its backend is installed."""
+    rows = [("name", "family", "needs", "backend", "summary")]
+    rows += [
+        (row.name, row.family, ", ".join(sorted(row.needs)) or "-", _install(row), row.summary)
+        for row in crewel.ALGORITHMS
+    ]
+    return table(rows)
+
+
+def doctor() -> str:
+    """Versions, devices, and the state of every backend and network library."""
+    import jax
+
+    backends = {row.module: row.requires for row in crewel.ALGORITHMS}
+    networks = {prefix.split(".")[0]: "" for prefix in BRIDGES}
+    rows = [("package", "used for", "state", "")]
+    for kind, modules in (("backend", backends), ("network", networks), ("tool", TOOLS)):
+        rows += [(module, kind, *state(module)) for module in modules]
+    devices = ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
+    from crewel.placement import cores
+
+    return "\n".join(
+        [
+            f"crewel {crewel.__version__}, Python {platform.python_version()}, "
+            f"{platform.platform()}",
+            f"jax {jax.__version__}, devices: {devices}; {cores()} processor cores",
+            f"64-bit floats: {'on' if jax.config.jax_enable_x64 else 'off'}",
+            "",
+            table(rows),
+        ]
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit status."""
+    parser = argparse.ArgumentParser(prog="crewel", description=crewel.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="every algorithm, installed or not")
+    commands.add_parser("doctor", help="versions, devices, what is installed or broken and why")
+    demo = commands.add_parser("demo", help="a Bayesian network on real data, start to end")
+    demo.add_argument("--output", default="crewel_demo.png", help="where the picture goes")
+    arguments = parser.parse_args(argv)
+    if arguments.command == "list":
+        print(list_algorithms())
+    elif arguments.command == "doctor":
+        print(doctor())
+    else:
+        from crewel.demo import run
+
+        run(arguments.output)
+    return 0

@@ -1,0 +1,189 @@
+"""What every algorithm must do: one file over the whole list of rows."""
+
+from __future__ import annotations
+
+import inspect
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import support
+from numpyro.distributions import constraints
+from support import counting, errors
+
+import crewel as cw
+from crewel import execution
+from crewel.options import WORDS, backend_options
+from crewel.trees import named_leaves
+
+SAMPLERS = [row for row in cw.ALGORITHMS if row.family == "mcmc"]
+OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize"]
+SMALL = {"num_chains": 2, "num_warmup": 20, "num_draws": 12, "thinning": 3, "progress": False}
+
+# Stats that a row may have, by ArviZ's names, and two of our own for unadjusted methods.
+STATS = {
+    "lp", "energy", "acceptance_rate", "step_size", "n_steps", "diverging", "tree_depth",
+    "energy_error",
+}  # fmt: skip
+
+# Errors beyond five standard errors have probability 6e-7 each. A method with a stated bias may
+# be off by a tenth of a standard deviation more.
+LIMIT, BIAS = 5.0, 0.1
+
+
+def names(rows):
+    return [pytest.param(row, id=row.name) for row in rows]
+
+
+def own(row, **kwargs):
+    """The row's own options of its test budget, beside small counts."""
+    words = WORDS[row.family]
+    return {k: v for k, v in row.test.items() if k not in words} | SMALL | kwargs
+
+
+def method(model, row):
+    return getattr(getattr(model, row.family), row.name)
+
+
+def same(a, b):
+    return all(
+        np.array_equal(x, y, equal_nan=x.dtype.kind == "f")
+        for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    )
+
+
+@pytest.fixture(scope="module")
+def small():
+    return support.small()
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_moments(row):
+    known = support.known()
+    post = method(known.model, row)(seed=1, progress=False, **row.test)
+    draws = named_leaves(post.draws)
+    for name, mean in known.mean.items():
+        of_mean, of_sd = errors(draws[name], mean, known.sd[name])
+        slack = BIAS if row.bias else 0.0
+        error = np.abs(np.ravel(draws[name].mean((0, 1)) - mean))
+        ok = (np.abs(of_mean) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
+        assert ok.all(), f"mean of {name}: off by {of_mean} standard errors"
+        error = np.abs(np.ravel(draws[name].std((0, 1)) - known.sd[name]))
+        ok = (np.abs(of_sd) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
+        assert ok.all(), f"sd of {name}: off by {of_sd} standard errors"
+
+
+class Pair(NamedTuple):
+    first: jax.Array
+    second: list
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS + OPTIMIZERS))
+def test_structure_is_kept(row):
+    point = {"pair": Pair(jnp.zeros(()), [jnp.zeros((2, 3)), jnp.zeros(1)])}
+    model = cw.Model(lambda p: -sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(p)), point)
+    counts = (
+        SMALL if row.family == "mcmc" else {"num_particles": 2, "num_steps": 5, "progress": False}
+    )
+    post = method(model, row)(seed=0, **counts)
+    assert jax.tree.structure(post.draws) == jax.tree.structure(point)
+    number = (2, 12) if row.family == "mcmc" else (2, 1)
+    for name, leaf in named_leaves(post.draws).items():
+        like = named_leaves(point)[name]
+        assert leaf.shape == (*number, *like.shape)
+        assert leaf.dtype == like.dtype
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_seeds_and_stats(row, small):
+    first = method(small, row)(seed=3, **own(row))
+    assert same(first.draws, method(small, row)(seed=3, **own(row)).draws)
+    assert same(first.draws, method(small, row)(seed=jax.random.key(3), **own(row)).draws)
+    other = method(small, row)(seed=4, **own(row))
+    assert not np.array_equal(first.draws["rate"], other.draws["rate"])
+    assert set(first.stats) <= STATS and "lp" in first.stats
+    assert all(value.shape == (2, 12) for value in first.stats.values())
+    # `lp` is the density on the unconstrained space, so it must follow the draws.
+    target = small.target()
+    unconstrain = jax.vmap(jax.vmap(target.transform.inverse))
+    expected = jax.vmap(jax.vmap(target.log_density))(unconstrain(first.draws))
+    np.testing.assert_allclose(first.stats["lp"], expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_pieces_equal_the_whole(row, small, monkeypatch):
+    whole = method(small, row)(seed=5, **own(row))
+    monkeypatch.setattr(execution, "CHUNK_SECONDS", 0.0)  # one draw a chunk
+    pieces = method(small, row)(seed=5, **own(row))
+    assert same((whole.draws, whole.stats), (pieces.draws, pieces.stats))
+    resumed = method(small, row)(seed=5, **own(row, num_draws=7)).extend(5, progress=False)
+    assert same((whole.draws, whole.stats), (resumed.draws, resumed.stats))
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_thinning_keeps_every_third(row, small):
+    every = method(small, row)(seed=6, **own(row, num_draws=36, thinning=1))
+    third = method(small, row)(seed=6, **own(row))
+    np.testing.assert_allclose(every.draws["rate"][:, 2::3], third.draws["rate"], rtol=1e-4)
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_second_call_compiles_nothing(row, small):
+    method(small, row)(seed=7, **own(row))
+    with counting() as counts:
+        method(small, row)(seed=8, **own(row))
+    assert counts == {"trace": 0, "compile": 0}
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS))
+def test_chain_methods_agree(row, small):
+    parallel = method(small, row)(seed=9, **own(row, chain_method="parallel"))
+    sequential = method(small, row)(seed=9, **own(row, chain_method="sequential"))
+    assert same(parallel.draws, sequential.draws)
+    vectorized = method(small, row)(seed=9, **own(row, chain_method="vectorized"))
+    # Another program, so other rounding: chains start alike and part later.
+    np.testing.assert_allclose(
+        vectorized.draws["rate"][:, 0], sequential.draws["rate"][:, 0], rtol=1e-2
+    )
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS + OPTIMIZERS))
+def test_unknown_option_is_an_error(row, small):
+    with pytest.raises(TypeError, match="Did you mean `chain_method`"):
+        method(small, row)(seed=0, chain_methods="auto")
+    with pytest.raises(TypeError, match=row.options_of[0].replace(".", r"\.")):
+        method(small, row)(seed=0, zzz=1)
+
+
+@pytest.mark.parametrize("row", names(SAMPLERS + OPTIMIZERS))
+def test_options_are_the_backends(row):
+    """No option of a row is swallowed: each is a parameter of what `options_of` names."""
+    for name in row.test:
+        assert name in WORDS[row.family] or name in backend_options(row)
+    for reserved in row.reserved:
+        assert reserved not in backend_options(row)
+    assert row.summary and row.reference and row.name.split("_")[0] == row.module.split(".")[0]
+    assert inspect.isfunction(getattr(row.step, "func", row.step))
+
+
+@pytest.mark.parametrize("row", names(OPTIMIZERS))
+def test_optimizers_find_the_mode(row):
+    # The modes of the Gaussian, and of Gamma(3, 2) itself: that of its logarithm is at 1.5.
+    model = cw.Model(
+        lambda p: support._gaussian(p["x"]) + 2 * jnp.log(p["rate"]) - 2 * p["rate"],
+        {"x": jnp.zeros(3), "rate": 1.0},
+        {"x": None, "rate": constraints.positive},
+    )
+    post = method(model, row)(seed=1, num_particles=3, progress=False, **row.test)
+    assert post.draws["x"].shape == (3, 1, 3)
+    assert post.losses.shape == (3, row.test["num_steps"])
+    mode = np.broadcast_to(support.LOCATION, (3, 1, 3))
+    np.testing.assert_allclose(post.draws["x"], mode, atol=0.02)
+    np.testing.assert_allclose(post.draws["rate"], 1.0, atol=0.02)
+    best = model.log_density({"x": jnp.asarray(support.LOCATION), "rate": jnp.ones(())})
+    np.testing.assert_allclose(post.losses[:, -1], -best, atol=1e-3)
+    with counting() as counts:
+        method(model, row)(seed=2, num_particles=3, progress=False, **row.test)
+    assert counts == {"trace": 0, "compile": 0}
