@@ -193,5 +193,7 @@ class Model:
         """Size of the parameters and of the data."""
         leaves = named_leaves(self.test_point)
         size = sum(leaf.size for leaf in leaves.values())
-        rows = f", {self._target.num_data} rows of data" if self.data is not None else ""
-        return f"<crewel.Model: {size:,} parameters in {len(leaves)} leaves{rows}>"
+        parameters = f"{size:,} parameter{'s' * (size != 1)}"
+        parameters += f" in {len(leaves)} {'leaf' if len(leaves) == 1 else 'leaves'}"
+        rows = f", {self._target.num_data:,} rows of data" if self.data is not None else ""
+        return f"<crewel.Model: {parameters}{rows}>"

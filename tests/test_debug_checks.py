@@ -35,6 +35,10 @@ def normal(params):
     return -0.5 * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
 
 
+def exp(u):
+    return jax.tree.map(jnp.exp, u)
+
+
 def log_prior(params):
     return normal(params)
 
@@ -102,15 +106,15 @@ def test_structure_notices_a_changed_type():
     found = check("structure", model)
     assert found.status == "failed"
     assert "`w` is float16 in the test point and float32 after the transform" in found.message
-    assert check("structure", cw.Model(normal, W, jnp.exp)).status == "passed"
+    assert check("structure", cw.Model(normal, W, exp)).status == "passed"
 
 
 def test_structure_notices_other_trees_and_shapes():
-    model = cw.Model(normal, W, jnp.exp)
+    model = cw.Model(normal, W, exp)
     transform = model._target.transform
 
     def with_forward(forward):
-        changed = cw.Model(normal, W, jnp.exp)
+        changed = cw.Model(normal, W, exp)
         target = {**model._target.__dict__, "transform": transform._replace(forward=forward)}
         changed._target = type(model._target)(**target)
         return check("structure", changed)
@@ -122,7 +126,7 @@ def test_structure_notices_other_trees_and_shapes():
 @pytest.mark.parametrize(
     ("density", "message"),
     [
-        (lambda p: -(p["w"] ** 2), "has shape (3,); it must be a scalar, `()`. Return its `.sum()`"),
+        (lambda p: -(p["w"] ** 2), "has shape (3,); it must be a scalar, `()`. Return its `.sum"),
         (lambda p: log_likelihood(p, {"x": X, "y": Y}), "the 20 rows of the data: the sum over"),
         (
             lambda p: log_likelihood(p, {"x": X, "y": Y[:, None]}),
@@ -299,7 +303,7 @@ def test_test_point_blames_prior_leaf_datum_and_jacobian():
     found = check("log density at test point", model)
     assert found.status == "failed"
     assert "The log density at the test point is NaN" in found.message
-    assert "the prior of `b`, Gamma, is " in found.message and "`b[0]` = -1" in found.message
+    assert "The prior of `b`, Gamma, is " in found.message and "`b[0]` = -1" in found.message
     assert "not finite in 1 of 4 rows: row 2 (`y` = -3: NaN)" in found.message
     assert "`log` first made it NaN" in found.message
     np.testing.assert_array_equal(found.details["rows"], [2])
@@ -321,7 +325,7 @@ def test_test_point_blames_prior_leaf_datum_and_jacobian():
     )
     found = check("log density at test point", jacobian)
     assert "at the test point is -inf" in found.message
-    assert "the log-determinant of the transform is -inf" in found.message
+    assert "log-determinant of the transform is -inf" in found.message
 
 
 @pytest.mark.parametrize(
@@ -556,7 +560,7 @@ def test_priors_for_every_leaf():
     assert missing.status == "failed" and "`w` has no prior" in missing.message
     improper = check("priors", with_table({"w": dist.ImproperUniform(positive, (), ())}))
     assert improper.status == "failed" and "ImproperUniform" in improper.message
-    assert check("priors", network()).message == "3 leaves, 2 different priors."
+    assert check("priors", network()).message == "2 priors over 3 leaves."
     assert check("priors", GOOD).status == "skipped"
 
 
@@ -653,7 +657,7 @@ def test_tails_of_proper_densities(prior, transform):
 
 
 def test_inverse_that_is_none():
-    right = cw.Model(normal, W, jnp.exp)
+    right = cw.Model(normal, W, exp)
     assert check("transform and inverse", right).status == "passed"
     wrong = cw.Model(
         normal,
@@ -740,30 +744,26 @@ def test_transforms_that_mix_a_batch():
     def host(w):
         return np.asarray(w) - np.asarray(w).mean() + np.float32(1)
 
-    def forward(u):
+    @jax.custom_jvp
+    def mixed(w):
         shape = jax.ShapeDtypeStruct((3,), jnp.float32)
-        mixed = jax.pure_callback(host, shape, u["w"], vmap_method="broadcast_all")
-        return {"w": u["w"] + jax.lax.stop_gradient(0 * u["w"] + mixed)}
+        return jax.pure_callback(host, shape, w, vmap_method="broadcast_all")
+
+    mixed.defjvp(lambda primals, tangents: (mixed(*primals), tangents[0]))
+
+    def forward(u):
+        return {"w": mixed(u["w"])}
 
     model = cw.Model(
         normal,
         {"w": jnp.full(3, 1.0)},
         forward,
-        inverse_transform_fn=lambda p: {"w": p["w"] - 1.0},
+        inverse_transform_fn=lambda p: p,
         inverse_log_det_jacobian=lambda p: jnp.zeros(()),
         initial_state={"w": jnp.arange(12.0).reshape(4, 3)},
     )
-    context = Context(model, None, 0, {})
-    context.start = _start(model)
-    rule = next(rule for rule in RULES if rule.name == "batches of chains")
-    found = rule.check(context)
+    found = check("batches of chains", model)
     assert found.status == "failed" and "another `w` for chain" in found.message
-
-
-def _start(model):
-    from crewel.initial import Start
-
-    return Start({"w": jnp.arange(12.0).reshape(4, 3)}, np.zeros(4), {}, 0.0)
 
 
 # Rows and minibatches
@@ -779,7 +779,7 @@ def _start(model):
         ),
         (
             lambda p, b: dist.Normal((b["x"] - b["x"].mean(0)) @ p["w"], 1.0).log_prob(b["y"]),
-            "It depends on the other rows",
+            "It depends on what the other rows are",
         ),
     ],
 )
@@ -872,7 +872,7 @@ def test_forecast_counts_gradients(monkeypatch):
         "2,000 steps × up to 1,023 gradients × 0.31 ms = up to 11 min a chain, compilation aside."
     )
     adam = check("forecast", GOOD, "optax_adam", num_particles=1, num_steps=2000)
-    assert adam.message.startswith("2,000 steps × 1 gradient × 0.31 ms = 0.62 s a particle")
+    assert adam.message.startswith("2,000 steps × 1 gradient × 0.31 ms = 620 ms a particle")
     hmc = check("forecast", GOOD, "numpyro_hmc", num_chains=1)
     assert "1 gradient or more" in hmc.message and "at least" in hmc.message
     fixed = check("forecast", GOOD, "blackjax_hmc", num_chains=1, num_integration_steps=5)
@@ -894,7 +894,8 @@ def test_chains_and_cores(monkeypatch):
     assert check("chains", GOOD, "numpyro_nuts", num_chains=4).status == "passed"
     found = check("chains", GOOD, "numpyro_nuts", num_chains=5)
     assert found.status == "warned"
-    assert "5 chains on 4 cores take 2 rounds, in the last of which 3 cores are idle" in found.message
+    assert "5 chains on 4 cores take 2 rounds" in found.message
+    assert "in the last of which 3 cores are idle" in found.message
     monkeypatch.setattr("jax.local_device_count", lambda: 3)
     found = check("chains", GOOD, "numpyro_nuts", num_chains=5)
     assert found.status == "warned" and "do not divide over 3 devices" in found.message

@@ -31,6 +31,11 @@ def parts(target: Target, position: Any) -> dict[str, Any]:
     return found
 
 
+@jax.jit
+def _log_prob(prior: Any, value: Any) -> jax.Array:
+    return prior.log_prob(value)
+
+
 def blame(context: Context, target: Target, position: Any) -> tuple[str, dict[str, Any]]:
     """Sentences on what is not finite at `position`, and the numbers behind them."""
     found = jax.tree.map(np.asarray, parts(target, position))
@@ -68,7 +73,7 @@ def _priors(context: Context, params: Any, value: Any) -> list[str]:
     for path, prior in (table or {}).items():
         if path not in leaves:
             continue
-        terms = np.asarray(prior.log_prob(jnp.asarray(leaves[path])))
+        terms = np.asarray(_log_prob(prior, leaves[path]))
         bad = np.argwhere(~np.isfinite(terms))
         if bad.size or (terms.ndim == 0 and not np.isfinite(terms)):
             where = tuple(int(i) for i in bad[0]) if terms.ndim else ()

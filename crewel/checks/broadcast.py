@@ -17,8 +17,6 @@ def likelihood(context: Context) -> Check:
     if target.log_likelihood is None or target.data is None:
         return skipped("The model has no `log_likelihood` a row.")
     rows = context.num_data
-    found = jax.eval_shape(target.log_likelihood, params, target.data)
-    shape = tuple(getattr(found, "shape", ()))
     against = _against(context)
     if against is not None and against["likelihood"] != against["y"]:
         return failed(
@@ -27,6 +25,8 @@ def likelihood(context: Context) -> Check:
             f"{against['outputs']}." + _fix(against["likelihood"], against["y"], against["name"]),
             **against,
         )
+    found = jax.eval_shape(target.log_likelihood, params, target.data)
+    shape = tuple(getattr(found, "shape", ()))
     if shape != (rows,):
         if shape == ():
             fix = " It is summed already: return one value a row, `log_prob(y)` without `.sum()`."

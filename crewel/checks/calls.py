@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from crewel import driver
-from crewel.checks.context import Context, gradient, seconds
+from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.checks.words import duration, memory, number
 from crewel.options import backend_options, split
@@ -144,7 +144,7 @@ def forecast(context: Context) -> Check:
         return skipped(f"`{row.name}` does not say how many gradients a step takes.")
     each, note = context.gradient_seconds, context.few
     if words.get("batch_size") is not None and context.num_data is not None:
-        each = seconds(gradient, context.subset(words["batch_size"]), context.position)
+        each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
     least, most = row.gradients(backend_options(row) | context.options)
     draws = words.get("num_draws", words.get("num_steps", 0))

@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from crewel import driver, initial
+from crewel.compiling import compile_all, program
 from crewel.options import WORDS
 from crewel.protocol import Algorithm, Target
 from crewel.trees import named_leaves
@@ -25,10 +26,25 @@ TOO_SLOW = (
 )
 
 
-@jax.jit
+def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """`fn` compiled for arguments like these, from the package's own cache.
+
+    Args:
+        fn: a module-level function whose first argument, which is static, is not used.
+        args: pytrees of arrays.
+    """
+    made = program(fn, None, *args)
+    compile_all(made)
+    return made
+
+
+def _gradient(_: None, target: Target, position: Any) -> tuple[jax.Array, Any]:
+    return jax.value_and_grad(target.log_density)(position)
+
+
 def gradient(target: Target, position: Any) -> tuple[jax.Array, Any]:
     """The log density and its gradient at one unconstrained position."""
-    return jax.value_and_grad(target.log_density)(position)
+    return compiled(_gradient, target, position)(target, position)
 
 
 @jax.jit
@@ -37,18 +53,18 @@ def inverse(target: Target, params: Any) -> Any:
     return target.transform.inverse(params)
 
 
-def seconds(fn: Callable[..., Any], *args: Any) -> float:
-    """The time one call takes once it is compiled: the shortest of up to five."""
-    jax.block_until_ready(fn(*args))
-    best, spent = np.inf, 0.0
+def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
+    """The time that one gradient takes, the shortest of up to five; and its result."""
+    run = compiled(_gradient, target, position)
+    best, spent, result = np.inf, 0.0, None
     for _ in range(5):
         clock = time.perf_counter()
-        jax.block_until_ready(fn(*args))
+        result = jax.block_until_ready(run(target, position))
         took = time.perf_counter() - clock
         best, spent = min(best, took), spent + took
         if spent > 0.2:
             break
-    return best
+    return best, result
 
 
 class Context:
@@ -94,8 +110,8 @@ class Context:
         return replace(self.target, data=jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
 
     @cached_property
-    def _small(self) -> tuple[Target, float, float]:
-        """The density on few rows, the time of its gradient, and that of the full one."""
+    def _small(self) -> tuple[Target, float, float, Any]:
+        """The density on few rows, the time of its gradient and of the full one, the gradient."""
         rows = self.num_data
         if rows is not None and rows > ROWS:
             few = self.subset(ROWS)
@@ -104,11 +120,11 @@ class Context:
             except Exception:  # it works with this number of rows only
                 pass
             else:
-                took = seconds(gradient, few, self.position)
+                took, found = timed_gradient(few, self.position)
                 if took * rows / ROWS > SLOW:
-                    return few, took, took * rows / ROWS
-        took = seconds(gradient, self.target, self.position)
-        return self.target, took, took
+                    return few, took, took * rows / ROWS, found
+        took, found = timed_gradient(self.target, self.position)
+        return self.target, took, took, found
 
     @property
     def small(self) -> Target:
@@ -202,10 +218,15 @@ class Context:
         ]
         return {path: np.stack([np.asarray(one[path]) for one in found]) for path in found[0]}
 
+    @property
+    def looked_at(self) -> list[Any]:
+        """Positions at which every leaf should matter: the starts, and one that is not special."""
+        return [*map(self.started, range(self.checked_chains)), self.place]
+
     @cached_property
     def test_gradient(self) -> dict[str, np.ndarray]:
         """The gradient at the test point by path."""
-        _, found = gradient(self.small, self.position)
+        _, found = self._small[3]
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
     @property

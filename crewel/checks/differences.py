@@ -16,7 +16,7 @@ from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.lines import explain
 from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import names, number
+from crewel.checks.words import count, names, number
 from crewel.protocol import Target
 from crewel.trees import leaf_paths
 
@@ -76,12 +76,13 @@ def _differences(
 
 def gradient(context: Context) -> Check:
     """The gradient is the derivative of the density."""
-    position = context.place
-    paths, leaves = _directions(context, position)
     cost = 2 * len(STEPS)
-    count = context.affordable(cost * len(paths)) // cost
+    most = min(MOST, len(leaf_paths(context.position)))
+    count = context.affordable(cost * most) // cost
     if count == 0:
         return skipped(TOO_SLOW)
+    position = context.place
+    paths, leaves = _directions(context, position)
     chosen = np.linspace(0, len(paths) - 1, count).astype(int)
     directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
     precision, trouble = "float64", ""
@@ -129,6 +130,5 @@ def _judge(
             **numbers,
         )
     worst = float(np.max(off / np.maximum(size, 1e-300) * (size > 0), initial=0.0))
-    return passed(
-        f"Agrees to {worst:.0e} in {len(paths)} random directions ({how}).{trouble}", **numbers
-    )
+    directions = count(len(paths), "random direction")
+    return passed(f"Agrees to {worst:.0e} in {directions} ({how}).{trouble}", **numbers)

@@ -8,7 +8,7 @@ import numpy as np
 from crewel.checks.blame import blame, parts
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed
-from crewel.checks.words import kind, number
+from crewel.checks.words import count, kind, number
 
 
 def at_test_point(context: Context) -> Check:
@@ -55,4 +55,4 @@ def at_initial_states(context: Context) -> Check:
         )
     low, high = number(values.min()), number(values.max())
     text = low if low == high else f"{low} to {high}"
-    return passed(f"{text} over {len(values)} chains{context.note}.", values=values)
+    return passed(f"{text} over {count(len(values), 'chain')}{context.note}.", values=values)

@@ -10,9 +10,9 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.blame import blame_gradient
-from crewel.checks.context import Context
+from crewel.checks.context import Context, gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import names, number
+from crewel.checks.words import count, names, number
 from crewel.protocol import Target
 from crewel.trees import named_leaves
 
@@ -42,7 +42,8 @@ def finite(context: Context) -> Check:
                 leaves={p: int((~np.isfinite(leaf)).sum()) for p, leaf in bad.items()},
                 **numbers,
             )
-    return passed(f"Finite at the test point and {len(places) - 1} initial states{context.note}.")
+    starts = count(len(places) - 1, "initial state")
+    return passed(f"Finite at the test point and {starts}{context.note}.")
 
 
 def used(context: Context) -> Check:
@@ -58,6 +59,9 @@ def used(context: Context) -> Check:
             leaves=unused,
         )
     zero = [path for path, leaf in context.start_gradients.items() if not np.any(leaf)]
+    if zero:  # a prior's gradient is zero at its mode, where networks start
+        there = named_leaves(gradient(target, context.place)[1])
+        zero = [path for path in zero if not np.any(np.asarray(there[path]))]
     if zero:
         return failed(
             f"The gradient with respect to {names(zero)} is exactly zero at every initial state"
@@ -65,7 +69,7 @@ def used(context: Context) -> Check:
             "that are all off. Nothing moves it.",
             leaves=zero,
         )
-    return passed(f"All {len(paths)} leaves do.")
+    return passed(f"Of {count(len(paths), 'leaf')}, all.")
 
 
 @jax.jit
@@ -82,8 +86,7 @@ def informed(context: Context) -> Check:
     if target.log_likelihood is None or target.data is None:
         return skipped("The model has no `log_likelihood` apart from its prior.")
     each = [
-        named_leaves(_likelihood_gradient(target, context.started(chain)))
-        for chain in range(context.checked_chains)
+        named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at
     ]
     found = {path: np.stack([np.asarray(one[path]) for one in each]) for path in each[0]}
     silent = [path for path, leaf in found.items() if not np.any(leaf)]
@@ -118,10 +121,12 @@ def norms(context: Context) -> Check:
     found = {
         path: float(np.sqrt((np.asarray(leaf, np.float64) ** 2).sum() / len(leaf)))
         for path, leaf in context.start_gradients.items()
-        if leaf.size
+        if np.any(leaf)  # those that are zero are another check's
     }
+    if not found:
+        return skipped("Every gradient is zero.")
     large, small = max(found, key=found.__getitem__), min(found, key=found.__getitem__)
-    ratio = found[large] / found[small] if found[small] else np.inf
+    ratio = found[large] / found[small]
     text = (
         f"`{large}` {number(found[large])}"
         + (f", `{small}` {number(found[small])}, ratio {number(ratio)}" if len(found) > 1 else "")

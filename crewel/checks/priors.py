@@ -11,7 +11,7 @@ import numpy as np
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.report import Check, failed, passed, skipped
-from crewel.checks.words import names, number
+from crewel.checks.words import count, names, number
 from crewel.priors import describe
 from crewel.protocol import Target
 from crewel.trees import leaf_paths, named_leaves
@@ -42,7 +42,8 @@ def assigned(context: Context) -> Check:
             leaves=improper,
         )
     said = {path: describe(table[path]) for path in paths}
-    return passed(f"{len(paths)} leaves, {len(set(said.values()))} different priors.", priors=said)
+    different = count(len(set(said.values())), "prior")
+    return passed(f"{different} over {count(len(paths), 'leaf')}.", priors=said)
 
 
 def _bijection(prior: Any) -> Any:
@@ -173,12 +174,13 @@ def tails(context: Context) -> Check:
     """The log density falls far out along every leaf, as one that can be normalised does."""
     if context.prior_table is not None:
         return skipped("Every leaf has a proper prior of its own.")
-    target, position = context.small, context.place
-    leaves, structure = jax.tree.flatten(position)
-    paths = leaf_paths(position)
-    count = context.affordable(2 * len(FAR) * min(LEAVES, len(leaves))) // (2 * len(FAR))
+    target, cost = context.small, 2 * len(FAR)
+    paths = leaf_paths(context.position)
+    count = context.affordable(cost * min(LEAVES, len(paths))) // cost
     if count == 0:
         return skipped(TOO_SLOW)
+    position = context.place
+    leaves, structure = jax.tree.flatten(position)
     distances = np.concatenate([FAR, -np.asarray(FAR)]).astype(np.float32)
     looked = [i for i in np.linspace(0, len(leaves) - 1, count).astype(int) if leaves[i].size]
     drawn = jax.tree.leaves(context.normal(5, position))

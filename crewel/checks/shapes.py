@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, warned
-from crewel.checks.words import names
+from crewel.checks.words import count, names
 from crewel.trees import named_leaves
 
 
@@ -47,7 +47,8 @@ def test_point(context: Context) -> Check:
             "rounded away. Keep parameters in float32, and compute in the smaller type inside.",
             dtypes=found,
         )
-    return passed(f"{size:,} parameters in {len(leaves)} leaves, {dtype}{weak}.", dtypes=found)
+    sizes = f"{count(size, 'parameter')} in {count(len(leaves), 'leaf')}"
+    return passed(f"{sizes}, {dtype}{weak}.", dtypes=found)
 
 
 def structure(context: Context) -> Check:
@@ -78,7 +79,7 @@ def structure(context: Context) -> Check:
         )
     dims = sum(leaf.size for leaf in jax.tree.leaves(position))
     return passed(
-        f"Transform and inverse keep structure, shapes and types; {dims:,} dimensions.",
+        f"Transform and inverse keep structure, shapes and types; {count(dims, 'dimension')}.",
         unconstrained={path: leaf.shape for path, leaf in named_leaves(position).items()},
     )
 

@@ -21,7 +21,7 @@ def found(context: Context) -> Check:
     start, init = context.start, context.init
     how = f"`init={init!r}`" if isinstance(init, str) else "the states that were given"
     chains = context.checked_chains
-    some = "" if chains == context.num_chains else f" (the first {chains} were made)"
+    some = "" if chains == context.num_chains else f", of which {chains} looked at"
     shapes = {path: leaf.shape for path, leaf in named_leaves(start.positions).items()}
     noun = "particles" if "num_particles" in context.words else "chains"
     return passed(f"{context.num_chains} {noun} from {how}{some}{context.note}.", shapes=shapes)

@@ -138,6 +138,8 @@ def _batched(target: Target, positions: Any) -> tuple[Any, Any]:
 def batches(context: Context) -> Check:
     """Transform and log density give the same for a batch of chains as for each alone."""
     chains = min(3, context.checked_chains)
+    if chains == 1:
+        return skipped("One chain alone is looked at.")
     if context.affordable(2 * chains) < 2 * chains:
         return skipped(TOO_SLOW)
     positions = jax.tree.map(lambda leaf: leaf[:chains], context.start.positions)

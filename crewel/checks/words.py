@@ -15,7 +15,7 @@ def number(value: Any) -> str:
         >>> number(-123.456), number(float("nan")), number(12345678.0)
         ('-123.5', 'NaN', '1.235e+07')
     """
-    value = float(value)
+    value = float(value) + 0.0  # no minus before a zero
     return "NaN" if np.isnan(value) else f"{value:.4g}"
 
 
@@ -40,6 +40,17 @@ def names(paths: Iterable[str], most: int = 4) -> str:
     paths = list(paths)
     text = ", ".join(f"`{path}`" for path in paths[:most])
     return text if len(paths) <= most else f"{text} and {len(paths) - most} more"
+
+
+def count(number_of: int, noun: str) -> str:
+    """A number of things.
+
+    Example:
+        >>> count(1, "chain"), count(2000, "row")
+        ('1 chain', '2,000 rows')
+    """
+    plural = {"leaf": "leaves"}.get(noun, f"{noun}s")
+    return f"{number_of:,} {noun if number_of == 1 else plural}"
 
 
 def duration(seconds: float) -> str:
