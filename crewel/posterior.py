@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -27,9 +27,9 @@ class Posterior:
         starts: `(chain,)`, the index of each chain's next draw.
         algorithm: the name.
         options: the call's options, ours and the backend's.
+        keys: `(chain,)`, the PRNG key that each chain's draws come from.
         timing: seconds of `compile`, `warmup`, `sampling` and in `total`.
         model: the model.
-        key: the run's PRNG key.
     """
 
     draws: Any
@@ -37,18 +37,16 @@ class Posterior:
     losses: np.ndarray | None
     state: Any
     starts: np.ndarray
+    keys: Any
     algorithm: str
     options: dict[str, Any]
     timing: dict[str, float]
     model: Any
-    key: Any = field(repr=False)
 
     @classmethod
-    def of(
-        cls, model: Any, row: Algorithm, key: Any, options: dict[str, Any], made: Draws
-    ) -> Posterior:
+    def of(cls, model: Any, row: Algorithm, options: dict[str, Any], made: Draws) -> Posterior:
         """A posterior out of what a run made."""
-        return cls(**made._asdict(), algorithm=row.name, options=options, model=model, key=key)
+        return cls(**made._asdict(), algorithm=row.name, options=options, model=model)
 
     @property
     def num_chains(self) -> int:
@@ -218,7 +216,8 @@ class Posterior:
             stats=jax.tree.map(join, self.stats, more.stats),
             state=more.state,
             starts=more.starts,
-            timing={k: self.timing.get(k, 0.0) + v for k, v in more.timing.items()},
+            timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()}
+            | {"total": self.timing["total"] + sum(more.timing.values())},
         )
 
     def __repr__(self) -> str:

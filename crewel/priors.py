@@ -150,7 +150,7 @@ def assign(prior: Prior, params: Any) -> dict[str, Any]:
 def log_prob(priors: Mapping[str, Any], tree: Any) -> jax.Array:
     """Summed log density of the leaves of `tree` under their priors."""
     leaves = named_leaves(tree)
-    return sum(jnp.sum(prior.log_prob(leaves[path])) for path, prior in priors.items())
+    return jnp.asarray(sum(jnp.sum(prior.log_prob(leaves[p])) for p, prior in priors.items()))
 
 
 def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:

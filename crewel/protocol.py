@@ -145,6 +145,7 @@ class Draws(NamedTuple):
         losses: `(chain, step)` of an optimizer or a fit, or `None`.
         state: the backend's state, leaves with a leading chain axis.
         starts: `(chain,)`, the index of each chain's next draw.
+        keys: `(chain,)`, the PRNG key that each chain's draws come from.
         timing: seconds by phase.
     """
 
@@ -153,4 +154,5 @@ class Draws(NamedTuple):
     losses: Any
     state: Any
     starts: Any
+    keys: Any
     timing: dict[str, float]

@@ -44,7 +44,8 @@ def _hmc_warmup(
     adaptation = blackjax.window_adaptation(
         algorithm, target.log_density, adaptation_info_fn=_nothing, **adapt, **step
     )
-    (state, tuned), _ = adaptation.run(key, position, num_warmup)
+    run: Any = adaptation.run  # its type says nothing of the number of steps
+    (state, tuned), _ = run(key, position, num_warmup)
     return state, tuned["step_size"], tuned["inverse_mass_matrix"]
 
 

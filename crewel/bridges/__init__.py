@@ -43,16 +43,17 @@ def bridge(network: Any, x: Any, *, example: Any = None, seed: int = 0) -> Netwo
         TypeError: no bridge knows the object.
     """
     modules = [cls.__module__ for cls in type(network).__mro__]
-    for prefix, name in BRIDGES.items():
-        if any(module == prefix or module.startswith(prefix + ".") for module in modules):
-            break
-    else:
+    known = [
+        name
+        for prefix, name in BRIDGES.items()
+        if any(module == prefix or module.startswith(prefix + ".") for module in modules)
+    ]
+    if not known:
         if not callable(network):
             raise TypeError(
                 f"Cannot wrap a {type(network).__module__}.{type(network).__qualname__}. Wrap a "
                 f"module of {', '.join(BRIDGES)}, or a function `apply(params, x) -> outputs` "
                 "with `example=params`."
             )
-        name = PLAIN
-    found = importlib.import_module(f"crewel.bridges.{name}")
+    found = importlib.import_module(f"crewel.bridges.{known[0] if known else PLAIN}")
     return found.bridge(network, x, example=example, seed=seed)
