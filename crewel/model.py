@@ -103,6 +103,9 @@ class Model:
     ):
         """See the class."""
         self.test_point = _float_leaves(test_point)
+        self.weak = tuple(
+            name for name, leaf in named_leaves(test_point).items() if jnp.asarray(leaf).weak_type
+        )
         self.initial_state = initial_state
         self.samplers = {name: _arrays(_partial(fn)) for name, fn in (samplers or {}).items()}
         self.predictive = _arrays(predictive)
@@ -351,5 +354,7 @@ class Model:
         """Size of the parameters and of the data."""
         leaves = named_leaves(self.test_point)
         size = sum(leaf.size for leaf in leaves.values())
-        rows = f", {self._target.num_data} rows of data" if self.data is not None else ""
-        return f"<crewel.Model: {size:,} parameters in {len(leaves)} leaves{rows}>"
+        parameters = f"{size:,} parameter{'s' * (size != 1)}"
+        parameters += f" in {len(leaves)} {'leaf' if len(leaves) == 1 else 'leaves'}"
+        rows = f", {self._target.num_data:,} rows of data" if self.data is not None else ""
+        return f"<crewel.Model: {parameters}{rows}>"
