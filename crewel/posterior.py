@@ -223,9 +223,7 @@ class Posterior:
         else:
             rows = self.model.data if x is None else {"x": x, "y": y}
             values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
-            group = conversions.to_datatree(
-                {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
-            )
+            group = conversions.to_datatree({"log_likelihood": {"y": values}}, dims={"y": ["row"]})
         tree = self.to_datatree()
         tree["log_likelihood"] = group["log_likelihood"]
         return tree

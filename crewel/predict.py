@@ -131,8 +131,9 @@ def over_draws(
     """
     if predictive is None:
         raise ValueError(
-            "This model has no way to predict `y` from rows of `x`: it was not built of a network. "
-            "Use `crewel.wrap(network, x, y, ...)`, or evaluate your own function over `post.draws`."
+            "This model has no way to predict `y` from rows of `x`: it was not built of a "
+            "network. Use `crewel.wrap(network, x, y, ...)`, or evaluate a function of yours on "
+            "`post.draws`."
         )
     chains, number = jax.tree.leaves(draws)[0].shape[:2]
     total = chains * number

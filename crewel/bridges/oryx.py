@@ -30,9 +30,7 @@ def _ppl() -> Any:
     return ppl
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"])
 @dataclass(frozen=True)
 class _Program:
     """A program with its arguments: arrays are leaves, all else is structure.

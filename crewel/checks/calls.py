@@ -84,9 +84,14 @@ def chains(context: Context) -> Check:
     blocks, at_once = len(placement.blocks), placement.threads
     numbers = {"blocks": blocks, "threads": at_once, "devices": placement.devices}
     local = jax.local_device_count()
-    if placement.devices < local and not row.cross_chain and context.words["chain_method"] in (
-        "auto",
-        "parallel",
+    if (
+        placement.devices < local
+        and not row.cross_chain
+        and context.words["chain_method"]
+        in (
+            "auto",
+            "parallel",
+        )
     ):
         return warned(
             f"{context.num_chains} {noun} do not divide over {local} devices: only "

@@ -182,9 +182,7 @@ class Context:
     @cached_property
     def start(self) -> initial.Start:
         """The initial states, found as the call would find them."""
-        return initial.find(
-            self.model, self.small, self.init, self.checked_chains, self.chain_keys
-        )
+        return initial.find(self.model, self.small, self.init, self.checked_chains, self.chain_keys)
 
     def started(self, chain: int) -> Any:
         """The unconstrained position at which a chain starts."""

@@ -85,9 +85,7 @@ def informed(context: Context) -> Check:
     target = context.small
     if target.log_likelihood is None or target.data is None:
         return skipped("The model has no `log_likelihood` apart from its prior.")
-    each = [
-        named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at
-    ]
+    each = [named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at]
     found = {path: np.stack([np.asarray(one[path]) for one in each]) for path in each[0]}
     silent = [path for path, leaf in found.items() if not np.any(leaf)]
     share = {path: float(np.mean(leaf == 0)) for path, leaf in found.items()}

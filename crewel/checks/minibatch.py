@@ -132,9 +132,9 @@ def summed(context: Context) -> Check:
 @partial(jax.jit, static_argnums=2)
 def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any]:
     """Density and gradient on all rows; those of each batch, and their mean gradient."""
-    full, wanted = jax.value_and_grad(
-        lambda z: target.log_joint(target.constrain(z), target.data)
-    )(position)
+    full, wanted = jax.value_and_grad(lambda z: target.log_joint(target.constrain(z), target.data))(
+        position
+    )
     count = target.num_data // size
 
     def one(batch):
@@ -166,9 +166,7 @@ def unbiased(context: Context) -> Check:
     target = _rows(context, size * min(BATCHES, context.num_data // size))
     count = target.num_data // size
     target = replace(target, data=_take(target.data, 0, count * size))
-    full, wanted, values, mean = jax.tree.map(
-        np.asarray, _epoch(target, context.place, size)
-    )
+    full, wanted, values, mean = jax.tree.map(np.asarray, _epoch(target, context.place, size))
     values = values.astype(np.float64)
     numbers = {"full": float(full), "batches": values}
     if not abs(values.mean() - full) <= 1e-3 * np.abs(values).max():

@@ -93,7 +93,7 @@ def spread(context: Context) -> Check:
             return warned(
                 f"The initial states of {alike} are the same: R-hat cannot see a mode that no "
                 "chain starts near, and an ensemble of optimizers is one network many times. Pass "
-                "`init=` with a chain axis, or a name such as `\"uniform\"`.",
+                '`init=` with a chain axis, or a name such as `"uniform"`.',
                 positions=together,
             )
     sizes = {path: _relative(leaf) for path, leaf in positions.items()}
