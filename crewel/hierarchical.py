@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
+from jax.core import Tracer
 from jax.tree_util import Partial
 
 from crewel.bridges import called
@@ -115,7 +116,7 @@ def conditional(
             f"The prior function returned a {type(found).__name__} for `{path}`; it must return a "
             "NumPyro distribution."
         )
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(found.support)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(found.support)):
         raise ValueError(
             f"The support of the prior for `{path}` depends on a latent: {type(found).__name__}. "
             "A sampler needs fixed bounds; scale a distribution of fixed support instead."

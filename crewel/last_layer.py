@@ -59,7 +59,7 @@ def _walk(closed: ClosedJaxpr | Jaxpr, args: list[_Value], met: list[Any]) -> li
         inner = bodies[0] if len(bodies) == 1 and eqn.primitive.name not in _LOOPS else None
         body = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
         if body is not None and len(body.invars) == len(values):
-            outs = _walk(inner, values, met)
+            outs = _walk(body, values, met)
         else:
             made_of = frozenset().union(*(paths for paths, data in values if not data))
             data = any(data for _, data in values)

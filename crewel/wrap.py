@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from jax.tree_util import Partial
 
 from crewel import batch_stats as statistics
-from crewel import bridges, checks, hierarchical, likelihoods, partial, priors, transforms
+from crewel import bridges, hierarchical, likelihoods, partial, priors, transforms, validation
 from crewel.bridges import several
 from crewel.driver import as_key
 from crewel.layout import Layout
@@ -156,7 +156,7 @@ def wrap(
         sigma      ()      HalfNormal(scale=1)
     """
     x, y = jax.tree.map(jnp.asarray, (x, y))
-    checks.data(x, y)
+    validation.data(x, y)
     key = as_key(seed)
     chosen = likelihoods.find(likelihood)
     latents = priors.of_latents({**chosen.extra, **(extra or {})})
@@ -176,7 +176,7 @@ def wrap(
         for path, leaf in named_leaves(layout.join(net.params, {})).items()
     }
     net = partial.select(net, bayesian, shapes, jax.tree.map(lambda leaf: leaf[:8], x))
-    checks.parameters(layout.join(net.params, {}))
+    validation.parameters(layout.join(net.params, {}))
     weights = jax.tree.map(jnp.asarray, net.params)
     inside = priors.assign(
         dist.Normal(0.0, 1.0) if prior is None else prior, layout.join(weights, {}), latents
@@ -199,7 +199,7 @@ def wrap(
         network=Partial(_Native(layout), net.rebuild),
     )
     density = predictive._replace(outputs=Partial(_Outputs(layout), net.apply), network=None)
-    checks.likelihood(density, test_point, x, y)
+    validation.likelihood(density, test_point, x, y)
     samplers = {"prior": Partial(priors.sample, table, like)}
     if net.init is not None:
         start = Partial(_SampleNetwork(layout), net.init, table, like)

@@ -67,6 +67,9 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
         if len(needed) == 2:
             makes = Partial(_StaxInit((-1, *jax.tree.leaves(x)[0].shape[1:])), makes)
         init = makes
-    params = init(key) if example is None else example
+    if example is None:
+        if init is None:
+            raise no_example()
+        example = init(key)
     run = Partial(_Run(tuple(call.items())), called(apply), dropout)
-    return Bridged(params, run, Partial(_rebuild), init)
+    return Bridged(example, run, Partial(_rebuild), init)

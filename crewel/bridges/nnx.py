@@ -38,7 +38,8 @@ class _Merge:
         set_all(raise_if_not_found=False, deterministic=key is None)
         if key is not None:
             streams = [n for _, n in nnx.iter_graph(module) if isinstance(n, nnx.RngStream)]
-            nnx.reseed(module, **dict.fromkeys((stream.tag for stream in streams), key))
+            keys: dict[str, Any] = dict.fromkeys((stream.tag for stream in streams), key)
+            nnx.reseed(module, **keys)
         return module
 
 

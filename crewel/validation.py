@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.core import Tracer
 
 from crewel.predict import Predictive
 from crewel.trees import named_leaves
@@ -129,8 +130,8 @@ def likelihood(predictive: Predictive, params: Any, x: Any, y: Any) -> None:
             f"`y` has dtype {y.dtype}; a categorical likelihood needs class numbers: "
             "`y.astype(int)`."
         )
-    support = found.support
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(support)):
+    support: Any = found.support
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support)):
         return  # it depends on the parameters
     outside = np.argwhere(~np.atleast_1d(np.asarray(support(y))))
     if outside.size:
