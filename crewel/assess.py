@@ -65,14 +65,14 @@ def report(post: Any, x: Any = None, y: Any = None) -> function_space.FunctionRe
 
 def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
     """The table of `Posterior.summary`."""
-    import arviz_stats
+    from arviz_stats import summary as table  # pyright: ignore[reportPrivateImportUsage]
 
     network = post.model.predictive is not None and post.options.get("collect") is None
     space = space or ("functions" if network else "weights")
     if space not in ("functions", "weights"):
         raise ValueError(f"`space` must be 'functions' or 'weights', got {space!r}.")
     if space == "weights":
-        return arviz_stats.summary(post.to_datatree(), **kwargs)
+        return table(post.to_datatree(), **kwargs)
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
     inputs = _some(post.model.data["x"], SUMMARY_ROWS)
@@ -85,7 +85,7 @@ def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
         {"posterior": {name: named[name] for name in post.model.latents} | predictions},
         dims=conversions.prediction_dims(predictions),
     )
-    return arviz_stats.summary(tree, **kwargs)
+    return table(tree, **kwargs)
 
 
 def scores(post: Any, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:

@@ -68,6 +68,7 @@ def doctor() -> str:
     """Versions, devices, and the state of every backend and network library."""
     import jax
 
+    wide = jax.numpy.zeros(()).dtype.itemsize == 8
     backends = {row.module: row.requires for row in crewel.ALGORITHMS}
     networks = {prefix.split(".")[0]: "" for prefix in BRIDGES}
     rows = [("package", "used for", "state", "")]
@@ -81,7 +82,7 @@ def doctor() -> str:
             f"crewel {crewel.__version__}, Python {platform.python_version()}, "
             f"{platform.platform()}",
             f"jax {jax.__version__}, devices: {devices}; {cores()} processor cores",
-            f"64-bit floats: {'on' if jax.config.jax_enable_x64 else 'off'}",
+            f"64-bit floats: {'on' if wide else 'off'}",
             "",
             table(rows),
         ]

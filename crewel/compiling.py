@@ -18,6 +18,12 @@ import numpy as np
 from crewel.trees import path_str
 
 _LIMIT = 128  # programs kept; the least recently used goes first
+_SETTINGS = (
+    "jax_enable_x64",
+    "jax_default_matmul_precision",
+    "jax_debug_nans",
+    "jax_default_device",
+)
 _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
 
@@ -28,12 +34,12 @@ class Program:
     def __init__(self, lowered: Any):
         """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
         self.out_info = lowered.out_info
-        self._lowered = lowered
+        self._lowered: Any = lowered
         self._executable: Any = None
 
     def compile(self) -> None:
         """Compile, if that has not been done."""
-        if self._executable is None:
+        if self._lowered is not None:
             self._executable = self._lowered.compile()
             self._lowered = None
 
@@ -57,9 +63,8 @@ def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
         static: what is code rather than data; hashable.
         args: pytrees of arrays, or of `jax.ShapeDtypeStruct`.
     """
-    config = jax.config
-    settings = (config.jax_enable_x64, config.jax_default_matmul_precision, config.jax_debug_nans)
-    key = (fn, static, _signature(args), str(config.jax_default_device), settings)
+    settings = tuple(str(getattr(jax.config, name)) for name in _SETTINGS)
+    key = (fn, static, _signature(args), settings)
     with _lock:
         found = _programs.get(key)
         if found is None:

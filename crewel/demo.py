@@ -18,9 +18,8 @@ def _iris() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
     x, y = load_iris(return_X_y=True)
-    x_train, x_test, y_train, y_test = train_test_split(
-        x, y, test_size=0.3, random_state=0, stratify=y
-    )
+    split = train_test_split(x, y, test_size=0.3, random_state=0, stratify=y)
+    x_train, x_test, y_train, y_test = (np.asarray(part) for part in split)
     mean, sd = x_train.mean(0), x_train.std(0)
     return (x_train - mean) / sd, y_train, (x_test - mean) / sd, y_test
 
@@ -80,12 +79,12 @@ def run(output: str = "crewel_demo.png") -> None:
     print(nuts.summary().to_string(max_rows=12), "\n")
     print(nuts.report(), "\n")
 
-    rows = [("held-out flowers", "accuracy", "LPPD", "Brier", "ECE", "diverging", "seconds")]
+    rows = [["held-out flowers", "accuracy", "LPPD", "Brier", "ECE", "diverging", "seconds"]]
     for name, post in posts.items():
         score = post.metrics(x_test, y_test)
         diverging = str(int(post.stats["diverging"].sum())) if "diverging" in post.stats else "-"
-        scores = [f"{score[key]:.3f}" for key in ("accuracy", "lppd", "brier", "ece")]
-        rows.append((name, *scores, diverging, f"{post.timing['total']:.1f}"))
+        cells = [f"{score[key]:.3f}" for key in ("accuracy", "lppd", "brier", "ece")]
+        rows.append([name, *cells, diverging, f"{post.timing['total']:.1f}"])
     print(table(rows))
     print(f"\nPicture of the predictive: {_picture(nuts, x_test, y_test, output)}")
     print(f"All of it took {time.perf_counter() - began:.0f} s.")

@@ -27,7 +27,7 @@ def as_key(seed: Any) -> jax.Array:
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):
         if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ():
-            return seed
+            return jnp.asarray(seed)
         if seed.dtype == np.uint32 and seed.ndim == 1:
             return jax.random.wrap_key_data(jnp.asarray(seed))
     raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
@@ -87,7 +87,7 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     )
     result.timing["total"] = time.perf_counter() - started
     options = {k: v for k, v in ours.items() if k not in ("init", "progress")} | theirs
-    return Posterior.of(model, row, key, options, result)
+    return Posterior.of(model, row, options, result)
 
 
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
@@ -98,14 +98,13 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
             f"`{row.name}` has no draws to go on with; start another run with `init=`."
         )
     ours, theirs = split(row, dict(post.options) | {"num_draws": num_draws})
-    _, warmups, draws = chain_keys(post.key, ours["num_chains"])
     result = execute(
         row,
         post.model.target(),
         post.model.test_point,
         theirs,
         ours | {"keep": True, "progress": progress},
-        keys=(warmups, draws),
+        keys=(post.keys, post.keys),  # there is no warm-up
         state=post.state,
         starts=post.starts,
     )

@@ -68,6 +68,11 @@ def execute(
     return run.result(interrupted, compiled, time.perf_counter() - clock - compiled)
 
 
+def paced(count: int, seconds: float, most: int) -> int:
+    """The steps of the next chunk, where `count` took `seconds`, to take `CHUNK_SECONDS`."""
+    return max(1, min(most, 10 * count, int(count * CHUNK_SECONDS / max(seconds, 1e-6))))
+
+
 def _in_threads(run: _Run, placement: Placement, bar: Progress) -> bool:
     """Run every block; whether it was interrupted."""
     stop = threading.Event()
@@ -208,12 +213,8 @@ class _Run:
             self.states[job], self.lasts[job] = state, last
             self.done[block] = done
             bar.advance(count * chains, stats)
-            count = self.next_count(count, time.perf_counter() - chunk)
+            count = paced(count, time.perf_counter() - chunk, self.spec.length)
         self.seconds[job] = warmed - clock, time.perf_counter() - warmed
-
-    def next_count(self, count: int, seconds: float) -> int:
-        """The steps of the next chunk, so that it takes about `CHUNK_SECONDS`."""
-        return max(1, min(self.spec.length, int(count * CHUNK_SECONDS / max(seconds, 1e-6))))
 
     def warm_up(self, job: int, key: Any, bar: Progress, stop: threading.Event) -> Any:
         """The state at the end of a block's warm-up; stepped ones go chunk by chunk."""
@@ -237,8 +238,7 @@ class _Run:
             jax.block_until_ready(state)
             done += count
             bar.advance(count * chains)
-            seconds = time.perf_counter() - chunk
-            count = max(1, min(10 * count, int(count * CHUNK_SECONDS / max(seconds, 1e-6))))
+            count = paced(count, time.perf_counter() - chunk, self.num_warmup)
         return state
 
     def write(self, block: np.ndarray, done: int, count: int, kept: Any) -> dict[str, Any]:
@@ -284,4 +284,4 @@ class _Run:
         timing = {"compile": compiled, "warmup": float(share[0]), "sampling": float(share[1])}
         losses = stats.pop("loss") if not self.keep else None
         starts = (self.starts + self.done)[chains]
-        return Draws(draws, stats, losses, state, starts, timing)
+        return Draws(draws, stats, losses, state, starts, self.keys[1][chains], timing)

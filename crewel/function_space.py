@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crewel import metrics
+from crewel import function_report, metrics
+from crewel.function_report import name_chains
 
 RHAT_LIMIT = 1.01  # Vehtari et al. 2021
 ESS_LIMIT_PER_CHAIN = 100  # the same, 400 for four chains
@@ -178,7 +179,7 @@ class FunctionReport:
 
     def __repr__(self) -> str:
         """The table."""
-        return "\n".join([*_input_table(self), *_chain_table(self), *_closing_lines(self)])
+        return function_report.text(self)
 
 
 def report(
@@ -207,7 +208,7 @@ def report(
         >>> f = np.random.default_rng(0).normal(size=(4, 500, 2))
         >>> f[3, :, 1] += 5.0
         >>> function_space.report(f).verdict.split(":")[0]
-        'R-hat above 1.01 at 1 of 2 inputs'
+        'R-hat above 1.01 at 1 of 2 predictions'
     """
     f = _predictions(f)
     chain_lppd = cumulative = baseline = None
@@ -257,17 +258,17 @@ def _verdict(
     dead: Sequence[int],
 ) -> list[str]:
     """The faults found, worst first, each with what to do."""
-    faults, num_inputs = [], len(rhat)
+    faults, number = [], len(rhat)
     if non_finite:
         verb = "has" if len(non_finite) == 1 else "have"
         faults.append(
-            f"{_name(non_finite, num_chains)} {verb} predictions that are not finite: rerun with a "
-            "smaller step size"
+            f"{name_chains(non_finite, num_chains)} {verb} predictions that are not finite: rerun "
+            "with a smaller step size"
         )
     if dead:
         verb = "is" if len(dead) == 1 else "are"
         faults.append(
-            f"{_name(dead, num_chains)} {verb} no better than a constant predictor: "
+            f"{name_chains(dead, num_chains)} {verb} no better than a constant predictor: "
             + ("leave out" if len(dead) < num_chains else "check data and prior")
             + " or warm start"
         )
@@ -275,33 +276,33 @@ def _verdict(
     drift = within > STEADY_LIMIT
     if far.any() and (within[:, far] <= STEADY_LIMIT).all():  # false where it is NaN
         faults.append(
-            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {num_inputs} inputs: chains disagree in "
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
             "function space, each steady in its own mode; warm start, or add chains until the "
             "cumulative LPPD is flat"
         )
     elif high.any():
         faults.append(
-            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {num_inputs} inputs: chains disagree in "
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
             "function space; run longer or warm start"
         )
     elif drift.any():
         drifting = _where(drift.any(axis=1))
         verb = "drifts" if len(drifting) == 1 else "drift"
-        faults.append(f"{_name(drifting, num_chains)} still {verb}: run longer")
+        faults.append(f"{name_chains(drifting, num_chains)} still {verb}: run longer")
     limit = ESS_LIMIT_PER_CHAIN * num_chains
     if (low := (ess < limit) & ~high).any():  # chains that disagree have a low ESS by that alone
-        faults.append(f"ESS below {limit} at {low.sum()} of {num_inputs} inputs: run longer")
+        faults.append(f"ESS below {limit} at {low.sum()} of {number} predictions: run longer")
     if faults:
         return faults
     judged = np.isfinite(rhat).sum()
     if judged == 0:
         return ["no fault found, but R-hat does not exist here: run more chains or draws to judge"]
-    where = f"{judged} of {num_inputs} inputs"
+    where = f"{judged} of {number} predictions"
     return [f"no fault found: R-hat at most {RHAT_LIMIT}, ESS at least {limit}, at {where}"]
 
 
 def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[str, ...]:
-    num_chains, num_draws, num_inputs = f.shape
+    num_chains, num_draws, number = f.shape
     were = f"are {num_draws}" if num_draws > 1 else "is 1"
     missing = []
     if num_chains < 2:
@@ -311,7 +312,7 @@ def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[s
     if num_draws < 8:
         missing.append(f"R-hat within a chain: it needs 8 draws or more, there {were}")
     if constant := int(np.sum(np.all(f == f[:1, :1], axis=(0, 1)))):
-        missing.append(f"R-hat at {constant} of {num_inputs} inputs: the prediction never changes")
+        missing.append(f"R-hat at {constant} of {number} predictions: the prediction never changes")
     if not has_likelihood:
         missing.append("LPPD: no `log_likelihood` was given")
     elif not has_baseline:
@@ -329,72 +330,6 @@ def _baseline(baseline: ArrayLike, log_likelihood: ArrayLike | None) -> float:
             f"the baseline must be a scalar or one number per row, shape {shape[2:]}."
         )
     return float(baseline.mean())
-
-
-def _input_table(r: FunctionReport) -> list[str]:
-    num_inputs = len(r.rhat)
-    with np.errstate(all="ignore"):
-        relative_mcse = r.mcse / r.sd
-    rows = [  # label, values over inputs, the bad end (quantile), format
-        ("R-hat", r.rhat, 1.0, ".3f"),
-        ("R-hat within a chain", r.within_rhat, 1.0, ".3f"),
-        ("ESS, bulk", r.ess, 0.0, ".0f"),
-        ("MCSE", r.mcse, 1.0, ".3g"),
-        ("MCSE / sd", relative_mcse, 1.0, ".3g"),
-    ]
-    lines = [
-        f"Predictions at {num_inputs} inputs, {r.num_chains} chain{'s' * (r.num_chains > 1)} of "
-        f"{r.num_draws} draws",
-        f"  {'over inputs':<22}{'median':>10}{'worst 5 %':>11}{'worst':>10}  at input",
-    ]
-    for label, values, bad, spec in rows:
-        finite = values[np.isfinite(values)]
-        if finite.size == 0:
-            lines.append(f"  {label:<22}{'-':>10}{'-':>11}{'-':>10}")
-            continue
-        worst = np.quantile(finite, bad)
-        place = np.argwhere(values == worst)[0][-1]
-        median, tail, worst = (
-            _number(value, spec) for value in (*np.quantile(finite, [0.5, 0.05 + 0.9 * bad]), worst)
-        )
-        lines.append(f"  {label:<22}{median:>10}{tail:>11}{worst:>10}  {place}")
-    return lines
-
-
-def _chain_table(r: FunctionReport) -> list[str]:
-    if r.chain_lppd is None or r.cumulative_lppd is None:
-        return []
-    pooled = r.cumulative_lppd[-1]
-    lines = [
-        f"LPPD, nats per row: {pooled:.3f} pooled"
-        + ("" if r.baseline_lppd is None else f", {r.baseline_lppd:.3f} constant predictor"),
-        f"  {'chain':<12}{'alone':>10}{'minus pooled':>14}{'chains up to it':>17}",
-    ]
-    shown = 12 if r.num_chains > 14 else r.num_chains
-    for chain in range(shown):
-        alone, upto = r.chain_lppd[chain], r.cumulative_lppd[chain]
-        mark = "  dead" if chain in r.dead_chains else ""
-        lines.append(f"  {chain:<12}{alone:>10.3f}{alone - pooled:>14.3f}{upto:>17.3f}{mark}")
-    if shown < r.num_chains:
-        lines.append(f"  and {r.num_chains - shown} more in `.chain_lppd`, `.cumulative_lppd`")
-    return lines
-
-
-def _number(value: float, spec: str) -> str:
-    return f"{value:{spec}}" if value < 1e6 else f"{value:.2e}"
-
-
-def _closing_lines(r: FunctionReport) -> list[str]:
-    return [*(f"Not computed: {reason}" for reason in r.missing), f"Verdict: {r.verdict}"]
-
-
-def _name(chains: Sequence[int], num_chains: int) -> str:
-    if len(chains) == 1:
-        return f"chain {chains[0]}"
-    if len(chains) == num_chains:
-        return f"all {num_chains} chains"
-    shown = ", ".join(map(str, chains[:6]))
-    return f"chains {shown}" + (f" and {len(chains) - 6} more" if len(chains) > 6 else "")
 
 
 def _where(mask: ArrayLike) -> tuple[int, ...]:

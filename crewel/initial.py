@@ -72,14 +72,23 @@ def _uniform(key: Any, like: Any) -> Any:
     )
 
 
-def _evaluate(target: Target, position: Any) -> tuple[Any, dict[str, Any]]:
-    value, gradient = jax.value_and_grad(target.log_density)(position)
-    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]
-    return value, dict(zip(leaf_paths(gradient), finite, strict=True))
+def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
+    """Density and gradients at the test point and at every chain's start."""
+
+    def one(position):
+        value, gradient = jax.value_and_grad(target.log_density)(position)
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]
+        return value, dict(zip(leaf_paths(gradient), finite, strict=True))
+
+    first = target.transform.inverse(test_point)
+    everywhere = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, positions)
+    # `map`, not `vmap`: one chain's program is the quickest to compile, and this runs once.
+    values, finite = jax.lax.map(one, everywhere)
+    finite = jax.tree.map(lambda leaf: leaf[1:], finite)
+    return Start(strong(positions), values[1:], finite, values[0])
 
 
 def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> Start:
-    """Draw each chain's start until its log density is finite, at most `TRIES` times."""
     inverse = target.transform.inverse
 
     def propose(key):
@@ -87,31 +96,28 @@ def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> 
             return _uniform(key, jax.eval_shape(inverse, test_point))
         return inverse(sampler(key))
 
-    def one(key):
-        def bad(carry):
-            tries, _, value = carry
-            return (tries < TRIES) & ~jnp.isfinite(value)
-
-        def again(carry):
-            tries, _, _ = carry
-            position = propose(jax.random.fold_in(key, tries))
-            return tries + 1, position, target.log_density(position)
-
-        shape = jax.eval_shape(propose, key)
-        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
-        value = jnp.full_like(target.log_density(blank), jnp.nan)
-        _, position, _ = jax.lax.while_loop(bad, again, (0, blank, value))
-        return position, *_evaluate(target, position)
-
-    positions, values, finite = jax.vmap(one)(keys)
-    return Start(strong(positions), values, finite, target.log_density(inverse(test_point)))
+    return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)
 
 
 def _given(_: None, target: Target, params: Any, test_point: Any) -> Start:
-    inverse = target.transform.inverse
-    positions = jax.vmap(inverse)(params)
-    values, finite = jax.vmap(lambda z: _evaluate(target, z))(positions)
-    return Start(strong(positions), values, finite, target.log_density(inverse(test_point)))
+    return _evaluate(target, strong(jax.vmap(target.transform.inverse)(params)), test_point)
+
+
+def _redraw(draw: Any, keys: Any) -> Start:
+    """Draw each chain's start until its log density is finite, at most `TRIES` times."""
+    start = draw(keys)
+    for attempt in range(1, TRIES):
+        bad = ~np.isfinite(np.asarray(start.log_density))
+        if not bad.any():
+            break
+        again = draw(jax.vmap(lambda key, n=attempt: jax.random.fold_in(key, n))(keys))
+
+        def choose(old, new, bad=bad):
+            return jnp.where(bad.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        chosen = jax.tree.map(choose, start[:3], again[:3])
+        start = Start(chosen[0], chosen[1], chosen[2], start.at_test_point)
+    return start
 
 
 def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
@@ -198,9 +204,10 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
                 f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
                 "or pass a pytree, or an earlier result."
             )
-        made = program(_draw, None, target, model.samplers.get(init), keys, model.test_point)
+        sampler, test_point = model.samplers.get(init), model.test_point
+        made = program(_draw, None, target, sampler, keys, test_point)
         compile_all(made)
-        start = made(target, model.samplers.get(init), keys, model.test_point)
+        start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys)
     else:
         if hasattr(init, "draws"):
             init = from_draws(init.params, num_chains)

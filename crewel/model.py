@@ -6,38 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
-from crewel import transforms
+from crewel import inputs, transforms
 from crewel.methods import Namespace
 from crewel.protocol import Target
 from crewel.trees import named_leaves
-
-
-def _joint(log_prior, log_likelihood, params, data):
-    return log_prior(params) + jnp.sum(log_likelihood(params, data))
-
-
-def _partial(fn: Callable[..., Any] | None) -> Partial | None:
-    return fn if fn is None or isinstance(fn, Partial) else Partial(fn)
-
-
-def _arrays(tree: Any) -> Any:
-    """Leaves as JAX arrays; typed PRNG keys and arrays stay what they are."""
-    return jax.tree.map(jnp.asarray, tree)
-
-
-def _float_leaves(test_point: Any) -> Any:
-    for name, leaf in named_leaves(test_point).items():
-        dtype = jnp.result_type(leaf)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(
-                f"`test_point` at `{name}` is of type {dtype}; parameters must be floats, for "
-                "gradients to exist. Write `0.0` for `0`, or convert with `.astype(float)`."
-            )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
 class Model:
@@ -102,40 +76,41 @@ class Model:
         latents: tuple[str, ...] = (),
     ):
         """See the class."""
-        self.test_point = _float_leaves(test_point)
+        self.test_point = inputs.float_leaves(test_point)
+        self.weak = tuple(
+            name
+            for name, leaf in named_leaves(test_point).items()
+            if jax.numpy.asarray(leaf).weak_type
+        )
         self.initial_state = initial_state
-        self.samplers = {name: _arrays(_partial(fn)) for name, fn in (samplers or {}).items()}
-        self.predictive = _arrays(predictive)
-        self.simulation = _arrays(simulation)
+        named = {name: inputs.partial(fn) for name, fn in (samplers or {}).items()}
+        self.samplers = inputs.arrays(named)
+        self.predictive = inputs.arrays(predictive)
+        self.simulation = inputs.arrays(simulation)
         self.priors = priors
         self.latents = latents
-        self.data = None if data is None else _arrays(data)
+        self.data = None if data is None else inputs.arrays(data)
         if data is not None:
-            rows = {name: np.shape(leaf)[:1] for name, leaf in named_leaves(self.data).items()}
-            if len(set(rows.values())) > 1 or () in rows.values():
-                raise ValueError(
-                    "The leaves of `data` must have the same number of rows, first axis: "
-                    + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
-                )
+            inputs.same_rows(self.data)
         if log_density is None:
             if log_prior is None or log_likelihood is None or data is None:
                 raise ValueError(
                     "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are "
                     "needed."
                 )
-            joint = Partial(_joint, _partial(log_prior), _partial(log_likelihood))
+            joint = Partial(inputs.joint, inputs.partial(log_prior), inputs.partial(log_likelihood))
         else:
-            joint = _partial(log_density)
+            joint = inputs.partial(log_density)
         self._target = Target(
-            log_joint=_arrays(joint),
+            log_joint=inputs.arrays(joint),
             transform=transforms.build(
                 transform_fn,
                 self.test_point,
                 inverse_transform_fn=inverse_transform_fn,
                 inverse_log_det_jacobian=inverse_log_det_jacobian,
             ),
-            log_prior=_arrays(_partial(log_prior)),
-            log_likelihood=_arrays(_partial(log_likelihood)),
+            log_prior=inputs.arrays(inputs.partial(log_prior)),
+            log_likelihood=inputs.arrays(inputs.partial(log_likelihood)),
             data=self.data,
         )
 
@@ -351,5 +326,7 @@ class Model:
         """Size of the parameters and of the data."""
         leaves = named_leaves(self.test_point)
         size = sum(leaf.size for leaf in leaves.values())
-        rows = f", {self._target.num_data} rows of data" if self.data is not None else ""
-        return f"<crewel.Model: {size:,} parameters in {len(leaves)} leaves{rows}>"
+        parameters = f"{size:,} parameter{'s' * (size != 1)}"
+        parameters += f" in {len(leaves)} {'leaf' if len(leaves) == 1 else 'leaves'}"
+        rows = f", {self._target.num_data:,} rows of data" if self.data is not None else ""
+        return f"<crewel.Model: {parameters}{rows}>"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from crewel import assess, conversions, simulation
@@ -32,9 +33,9 @@ class Posterior:
         starts: `(chain,)`, the index of each chain's next draw.
         algorithm: the name.
         options: the call's options, ours and the backend's.
+        keys: `(chain,)`, the PRNG key that each chain's draws come from.
         timing: seconds of `compile`, `warmup`, `sampling` and in `total`.
         model: the model.
-        key: the run's PRNG key.
     """
 
     draws: Any
@@ -42,18 +43,16 @@ class Posterior:
     losses: np.ndarray | None
     state: Any
     starts: np.ndarray
+    keys: Any
     algorithm: str
     options: dict[str, Any]
     timing: dict[str, float]
     model: Any
-    key: Any = field(repr=False)
 
     @classmethod
-    def of(
-        cls, model: Any, row: Algorithm, key: Any, options: dict[str, Any], made: Draws
-    ) -> Posterior:
+    def of(cls, model: Any, row: Algorithm, options: dict[str, Any], made: Draws) -> Posterior:
         """A posterior out of what a run made."""
-        return cls(**made._asdict(), algorithm=row.name, options=options, model=model, key=key)
+        return cls(**made._asdict(), algorithm=row.name, options=options, model=model)
 
     @property
     def num_chains(self) -> int:
@@ -185,6 +184,28 @@ class Posterior:
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
         )
 
+    def network(self, chain: int = 0, draw: int = -1) -> Any:
+        """One draw in the network's library's own object, which predicts what `predict` does.
+
+        Args:
+            chain: which chain, or particle.
+            draw: which draw; the last one if not given.
+
+        Returns:
+            Of Flax linen the variables for `module.apply`, of NNX and Equinox a module, of Haiku
+            `params` (or `(params, state)`), of a plain function its parameters, of several
+            networks a dict of these.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+        """
+        predictive = self.model.predictive
+        if predictive is None or predictive.network is None:
+            raise ValueError("This model has no network; build it with `crewel.wrap`.")
+        return predictive.network(
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
+        )
+
     def log_likelihood(self, x: Any = None, y: Any = None) -> Any:
         """Pointwise log likelihood, for LOO and model comparison: never scaled by any batch size.
 
@@ -202,9 +223,7 @@ class Posterior:
         else:
             rows = self.model.data if x is None else {"x": x, "y": y}
             values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
-            group = conversions.to_datatree(
-                {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
-            )
+            group = conversions.to_datatree({"log_likelihood": {"y": values}}, dims={"y": ["row"]})
         tree = self.to_datatree()
         tree["log_likelihood"] = group["log_likelihood"]
         return tree
@@ -235,7 +254,8 @@ class Posterior:
             stats=jax.tree.map(join, self.stats, more.stats),
             state=more.state,
             starts=more.starts,
-            timing={k: self.timing.get(k, 0.0) + v for k, v in more.timing.items()},
+            timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()}
+            | {"total": self.timing["total"] + sum(more.timing.values())},
         )
 
     def __repr__(self) -> str:

@@ -15,15 +15,17 @@ BATCH_BYTES = 64 * 2**20  # of outputs and parameters that are on the device at 
 
 
 class Predictive(NamedTuple):
-    """How a model predicts: both are `jax.tree_util.Partial`.
+    """How a model predicts: all are `jax.tree_util.Partial`.
 
     Attributes:
         outputs: `(params, x) -> outputs`, leading axis of rows.
         distribution: `(params, outputs) -> NumPyro distribution over y`.
+        network: `params ->` the network's library's own object, or `None`.
     """
 
     outputs: Any
     distribution: Any
+    network: Any = None
 
     def log_likelihood(self, params: Any, x: Any, y: Any) -> jax.Array:
         """Log likelihood of each row, `(N,)`."""
@@ -129,8 +131,9 @@ def over_draws(
     """
     if predictive is None:
         raise ValueError(
-            "This model has no way to predict `y` from rows of `x`: it was not built of a network. "
-            "Use `crewel.wrap(network, x, y, ...)`, or evaluate your own function over `post.draws`."
+            "This model has no way to predict `y` from rows of `x`: it was not built of a "
+            "network. Use `crewel.wrap(network, x, y, ...)`, or evaluate a function of yours on "
+            "`post.draws`."
         )
     chains, number = jax.tree.leaves(draws)[0].shape[:2]
     total = chains * number

@@ -114,6 +114,8 @@ class Algorithm:
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
         test: the smallest budget with which the contract tests pass.
+        gradients: the least and the most gradients that one step takes, from the options (`inf`
+            where there is no bound); `None` where it cannot be said. For forecasts.
     """
 
     name: str
@@ -131,6 +133,7 @@ class Algorithm:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bias: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
+    gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
 
 
 class Draws(NamedTuple):
@@ -142,6 +145,7 @@ class Draws(NamedTuple):
         losses: `(chain, step)` of an optimizer or a fit, or `None`.
         state: the backend's state, leaves with a leading chain axis.
         starts: `(chain,)`, the index of each chain's next draw.
+        keys: `(chain,)`, the PRNG key that each chain's draws come from.
         timing: seconds by phase.
     """
 
@@ -150,4 +154,5 @@ class Draws(NamedTuple):
     losses: Any
     state: Any
     starts: Any
+    keys: Any
     timing: dict[str, float]

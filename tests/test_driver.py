@@ -235,7 +235,8 @@ def test_peak_memory_is_below_twice_the_draws():
         """
         import re, jax.numpy as jnp, numpy as np, crewel as cw
         def peak():
-            return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
+            status = open("/proc/self/status").read()
+            return int(re.search(r"VmHWM:\\s+(\\d+) kB", status)[1]) * 1024
         model = cw.Model(lambda x: -jnp.sum(x ** 2), jnp.zeros(40_000))
         kw = dict(seed=0, num_warmup=2, num_integration_steps=1, progress=False)
         model.mcmc.blackjax_hmc(num_draws=1, **kw)
@@ -267,6 +268,12 @@ def test_interrupt_returns_what_was_drawn(model, monkeypatch):
         cut = model.mcmc.numpyro_nuts(seed=0, chain_method="sequential", **QUICK)
     np.testing.assert_array_equal(cut.draws["rate"], whole.draws["rate"][:2, :5])
     assert all(value.shape == (2, 5) for value in cut.stats.values())
+    monkeypatch.setattr(Progress, "advance", advance)
+    on = cut.extend(10, progress=False)
+    # Chain 0 had all of its 20 draws, chain 1 goes on from its fifth.
+    np.testing.assert_array_equal(on.draws["rate"][1, 5:], whole.draws["rate"][1, 5:15])
+    longer = whole.extend(10, progress=False)
+    np.testing.assert_array_equal(on.draws["rate"][0, 5:], longer.draws["rate"][0, 20:])
 
 
 def test_interrupt_before_any_draw_is_passed_on(model, monkeypatch):

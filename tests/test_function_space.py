@@ -87,14 +87,15 @@ def test_report_holds_the_single_statistics():
 
 def test_verdict_of_good_chains():
     verdict = fs.report(noise(4, 1000, 20)).verdict
-    assert verdict == "no fault found: R-hat at most 1.01, ESS at least 400, at 20 of 20 inputs"
+    fine = "no fault found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
+    assert verdict == fine
 
 
 def test_verdict_of_steady_chains_in_different_modes():
     f = noise(4, 1000, 20)
     f[3, :, :7] += 3.0
     verdict = fs.report(f).verdict
-    assert verdict.startswith("R-hat above 1.01 at 7 of 20 inputs: chains disagree")
+    assert verdict.startswith("R-hat above 1.01 at 7 of 20 predictions: chains disagree")
     assert "each steady in its own mode" in verdict
     assert "run longer" not in verdict  # that would not help
 
@@ -103,7 +104,7 @@ def test_verdict_of_drifting_chains():
     slope = np.array([1, 2, 3, 4])[:, None, None]
     f = noise(4, 1000, 20) + slope * np.linspace(0, 4, 1000)[:, None]
     verdict = fs.report(f).verdict
-    assert "at 20 of 20 inputs: chains disagree in function space; run longer" in verdict
+    assert "at 20 of 20 predictions: chains disagree in function space; run longer" in verdict
     assert "steady" not in verdict
 
 
@@ -174,8 +175,8 @@ def test_an_input_that_no_draw_changes_is_counted_not_judged():
     f = noise(4, 1000, 3)
     f[..., 1] = 7.0
     r = fs.report(f)
-    assert "R-hat at 1 of 3 inputs: the prediction never changes" in r.missing
-    assert r.verdict.endswith("at 2 of 3 inputs")
+    assert "R-hat at 1 of 3 predictions: the prediction never changes" in r.missing
+    assert r.verdict.endswith("at 2 of 3 predictions")
 
 
 def test_printed_table_gives_the_worst_input():
@@ -185,7 +186,7 @@ def test_printed_table_gives_the_worst_input():
     lines = {line[:24].strip(): line[24:].split() for line in repr(r).splitlines()}
     assert lines["R-hat"][2:] == [f"{r.rhat[5]:.3f}", "5"]
     assert lines["ESS, bulk"][2:] == [f"{r.ess[5]:.0f}", "5"]
-    assert repr(r).splitlines()[0] == "Predictions at 8 inputs, 4 chains of 500 draws"
+    assert repr(r).splitlines()[0] == "8 predictions, 4 chains of 500 draws"
     assert repr(r).splitlines()[-1] == f"Verdict: {r.verdict}"
 
 

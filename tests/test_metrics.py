@@ -48,7 +48,7 @@ def test_blocks_of_rows_change_no_score(monkeypatch):
         }
 
     whole = scores()
-    monkeypatch.setattr(metrics, "_BLOCK", 21)  # one or two rows at a time
+    monkeypatch.setattr(metrics.arrays, "BLOCK", 21)  # one or two rows at a time
     for name, score in scores().items():
         np.testing.assert_allclose(score, whole[name], rtol=1e-12, err_msg=name)
 

@@ -81,9 +81,7 @@ def constrained(y):
     """Supports whose unconstrained shapes differ from their own."""
     weights = numpyro.sample("weights", dist.Dirichlet(jnp.ones(3)))
     numpyro.sample("corr", dist.LKJCholesky(3, 2.0))
-    cuts = numpyro.sample(
-        "cuts", dist.ImproperUniform(dist.constraints.ordered_vector, (), (2,))
-    )
+    cuts = numpyro.sample("cuts", dist.ImproperUniform(dist.constraints.ordered_vector, (), (2,)))
     numpyro.sample("y", dist.Normal(weights[0] + cuts.sum(), 1.0), obs=y)
 
 

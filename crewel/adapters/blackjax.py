@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -43,7 +44,8 @@ def _hmc_warmup(
     adaptation = blackjax.window_adaptation(
         algorithm, target.log_density, adaptation_info_fn=_nothing, **adapt, **step
     )
-    (state, tuned), _ = adaptation.run(key, position, num_warmup)
+    run: Any = adaptation.run  # its type says nothing of the number of steps
+    (state, tuned), _ = run(key, position, num_warmup)
     return state, tuned["step_size"], tuned["inverse_mass_matrix"]
 
 
@@ -104,6 +106,18 @@ def _mclmc_step(target: Target, key, state: Any, **_: Any):
     return (inner, tuned), inner.position, stats
 
 
+def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 2 ** options["max_num_doublings"] - 1
+
+
+def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return options["num_integration_steps"], options["num_integration_steps"]
+
+
+def _mclmc_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 2, 2  # of the isokinetic McLachlan integrator
+
+
 def _hmc_row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{kind}",
@@ -134,6 +148,7 @@ ROWS = (
         "No-U-Turn sampler with Stan's window adaptation",
         "Hoffman & Gelman 2014; Betancourt 2017; Phan, Pradhan & Jankowiak 2019",
         test={"num_warmup": 500, "num_draws": 1000},
+        gradients=_nuts_gradients,
     ),
     _hmc_row(
         "hmc",
@@ -142,6 +157,7 @@ ROWS = (
         defaults={"num_integration_steps": 16},
         # A quarter of a period; at half of one (5 steps here) HMC returns and does not mix.
         test={"num_warmup": 500, "num_draws": 1000, "num_integration_steps": 3},
+        gradients=_hmc_gradients,
     ),
     Algorithm(
         name="blackjax_mclmc",
@@ -158,5 +174,6 @@ ROWS = (
         defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
         bias="No accept step: the step size leaves a bias, kept small by the energy error.",
         test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
+        gradients=_mclmc_gradients,
     ),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -49,6 +50,17 @@ def _step(kind: str, target: Target, key, state: Any, **options):
     return state, state.z, stats
 
 
+def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    depth = options["max_tree_depth"]  # one, or those of warm-up and sampling
+    return 1, 2 ** max(depth if isinstance(depth, tuple) else (depth,)) - 1
+
+
+def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    # With a trajectory's length instead, the step size decides, which is not known yet.
+    steps = options["num_steps"]
+    return (1, float("inf")) if steps is None else (steps, steps)
+
+
 def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=name,
@@ -72,6 +84,7 @@ ROWS = (
         "No-U-Turn sampler, iterative trees, diagonal or dense mass matrix",
         "Hoffman & Gelman 2014; Phan, Pradhan & Jankowiak 2019",
         test={"num_warmup": 500, "num_draws": 1000},
+        gradients=_nuts_gradients,
     ),
     _row(
         "numpyro_hmc",
@@ -79,5 +92,6 @@ ROWS = (
         "Hamiltonian Monte Carlo with a fixed trajectory length",
         "Duane et al. 1987; Neal 2011",
         test={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
+        gradients=_hmc_gradients,
     ),
 )

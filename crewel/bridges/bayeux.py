@@ -78,9 +78,9 @@ def from_bayeux(bx_model: Any, initial_state: Any) -> Model:
     if not is_tfp(bx_model.transform_fn):
         ildj = bx_model.inverse_log_det_jacobian
         if ildj is None:  # bayeux finds it when it is needed
-            import oryx
+            from oryx.core import ildj as oryx_ildj
 
-            ildj = oryx.core.ildj(bx_model.transform_fn)
+            ildj = oryx_ildj(bx_model.transform_fn)
         functions = {
             "inverse_transform_fn": bx_model.inverse_transform_fn,
             "inverse_log_det_jacobian": ildj,

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.core import Tracer
 from jax.tree_util import Partial
 
 from crewel.compiling import Frozen, thaw
@@ -83,12 +84,13 @@ def _example(program: _Program) -> tuple[dict[str, Any], dict[str, Any]]:
 def _log_joint(program: _Program, params: Any) -> jax.Array:
     from numpyro.infer.util import log_density
 
-    return log_density(*program.bound({}), params)[0]
+    return jnp.asarray(log_density(*program.bound({}), params)[0])
 
 
 def _log_prior(program: _Program, params: Any) -> jax.Array:
     sites = program.trace(params)
-    return sum(jnp.sum(sites[n]["fn"].log_prob(params[n])) for n in program.latents)
+    each = (jnp.sum(sites[n]["fn"].log_prob(params[n])) for n in program.latents)
+    return jnp.asarray(sum(each))
 
 
 def _pointwise(program: _Program, params: Any) -> dict[str, jax.Array]:
@@ -138,8 +140,9 @@ def _log_det(program: _Program, u: Any) -> jax.Array:
     from numpyro.infer.util import get_transforms
 
     params = _forward(program, u)
-    each = get_transforms(*program.bound({}), params)
-    return sum(jnp.sum(each[n].log_abs_det_jacobian(u[n], params[n])) for n in program.latents)
+    found = get_transforms(*program.bound({}), params)
+    each = (found[n].log_abs_det_jacobian(u[n], params[n]) for n in program.latents)
+    return jnp.asarray(sum(map(jnp.sum, each)))
 
 
 def _is_factor(site: dict[str, Any]) -> bool:
@@ -192,7 +195,7 @@ def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
             _check(name, site)
         found["supports"] = {n: s["fn"].support for n, s in sites.items() if _is_latent(s)}
         leaves = jax.tree.leaves([biject_to(s) for s in found["supports"].values()])
-        found["constant"] = not any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        found["constant"] = not any(isinstance(leaf, Tracer) for leaf in leaves)
         samples = [site for site in sites.values() if site["type"] == "sample"]
         found["parts"] = any(map(_is_datum, samples)) and not any(
             _is_factor(site) or site["scale"] is not None for site in samples

@@ -47,9 +47,7 @@ def _oryx() -> Iterator[Any]:
             batching.fancy_primitive_batchers[random_variable_p] = general
 
 
-@partial(
-    jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"]
-)
+@partial(jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"])
 @dataclass(frozen=True)
 class _Program:
     """A program with its arguments: arrays are leaves, all else is structure.

@@ -21,7 +21,8 @@ from crewel.transforms import Transform
 def _unchanged():
     """PyMC's JAX module sets `XLA_FLAGS` and 64-bit mode when imported: keep the user's."""
     jax.devices()  # with JAX started, the flags have no effect on this process
-    flags, wide = os.environ.get("XLA_FLAGS"), jax.config.jax_enable_x64
+    flags = os.environ.get("XLA_FLAGS")
+    wide = jax.numpy.zeros(()).dtype.itemsize == 8
     try:
         yield
     finally:

@@ -56,7 +56,7 @@ def _raw(key: jax.Array) -> jax.Array:
 
 
 def _sum(parts: Any) -> jax.Array:
-    return sum(jnp.sum(part) for part in jax.tree.leaves(parts))
+    return jnp.asarray(sum(jnp.sum(part) for part in jax.tree.leaves(parts)))
 
 
 def _log_joint(program: _Program, params: Any) -> jax.Array:

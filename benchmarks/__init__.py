@@ -1,0 +1,1 @@
+"""Ratios of two commands in one run: `python -m benchmarks`, on a quiet machine."""

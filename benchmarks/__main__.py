@@ -1,0 +1,13 @@
+"""Run all benchmarks, or those named, and print their tables: `python -m benchmarks [name ...]`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+ALL = ("steady_state", "placement", "first_call", "memory")
+
+for name in sys.argv[1:] or ALL:
+    module = importlib.import_module(f"benchmarks.{name}")
+    print(f"\n## {name}\n\n{module.__doc__}", flush=True)
+    print(f"\n{module.main()}\n", flush=True)

@@ -1,0 +1,77 @@
+"""The one list of checks, the cheap ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from crewel.checks import (
+    broadcast,
+    calls,
+    differences,
+    finite,
+    gradients,
+    minibatch,
+    priors,
+    shapes,
+    starts,
+    transforms,
+)
+from crewel.checks.context import Context
+from crewel.checks.report import Check
+
+
+class Rule(NamedTuple):
+    """One check.
+
+    Attributes:
+        name: what the report calls it.
+        check: the function.
+        needs: checks without which it makes no sense: it is skipped where one of them failed.
+        call: whether it is about a call, and so needs an algorithm.
+    """
+
+    name: str
+    check: Callable[[Context], Check]
+    needs: tuple[str, ...] = ()
+    call: bool = False
+
+
+_SHAPES = ("test point", "structure", "log density shape")
+_VALUES = (*_SHAPES, "log density at test point")
+_STARTS = (*_SHAPES, "initial states", "log density at starts")
+_ROWS = (*_STARTS, "likelihood shape")
+_SLOPES = (*_VALUES, *_STARTS, "gradient finite")
+
+RULES: tuple[Rule, ...] = (
+    Rule("keywords", calls.keywords, call=True),
+    Rule("platform", calls.platform),
+    Rule("test point", shapes.test_point),
+    Rule("structure", shapes.structure, ("test point",)),
+    Rule("log density shape", shapes.log_density, ("test point",)),
+    Rule("likelihood shape", broadcast.likelihood, ("test point",)),
+    Rule("broadcast", broadcast.outer_sum, _SHAPES),
+    Rule("priors", priors.assigned, ("test point",)),
+    Rule("log density at test point", finite.at_test_point, _SHAPES),
+    Rule("initial states", starts.found, _SHAPES),
+    Rule("support of initial states", starts.support, (*_SHAPES, "initial states")),
+    Rule("log density at starts", finite.at_initial_states, (*_SHAPES, "initial states")),
+    Rule("spread of initial states", starts.spread, (*_SHAPES, "initial states")),
+    Rule("gradient finite", gradients.finite, (*_VALUES, *_STARTS)),
+    Rule("parameters used", gradients.used, (*_SLOPES,)),
+    Rule("parameters informed", gradients.informed, (*_SLOPES, "likelihood shape")),
+    Rule("gradient norms", gradients.norms, (*_SLOPES, "parameters used")),
+    Rule("prior support", priors.support, (*_SHAPES, "priors")),
+    Rule("prior and likelihood", priors.split, _ROWS),
+    Rule("transform and inverse", transforms.round_trip, (*_STARTS,)),
+    Rule("log-determinant", transforms.log_determinant, (*_STARTS,)),
+    Rule("batches of chains", transforms.batches, (*_STARTS,)),
+    Rule("rows independent", minibatch.independent, _ROWS),
+    Rule("rows summed", minibatch.summed, _STARTS),
+    Rule("minibatches", minibatch.unbiased, (*_ROWS, "rows independent")),
+    Rule("tails", priors.tails, (*_STARTS, "priors", "parameters used")),
+    Rule("gradient and differences", differences.gradient, _SLOPES),
+    Rule("memory of draws", calls.storage, ("keywords",), call=True),
+    Rule("chains", calls.chains, ("keywords",), call=True),
+    Rule("forecast", calls.forecast, ("keywords", *_VALUES), call=True),
+)

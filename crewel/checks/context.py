@@ -1,0 +1,234 @@
+"""What the checks share: the density, on all rows and on few, the initial states, and the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import jax
+import numpy as np
+
+from crewel import driver, initial
+from crewel.compiling import compile_all, program
+from crewel.options import WORDS
+from crewel.protocol import Algorithm, Target
+from crewel.trees import named_leaves
+
+ROWS = 512  # of a subsample, where all rows would take too long
+SLOW = 0.5  # seconds a gradient on all rows may take
+BUDGET = 8.0  # seconds that one check may spend on evaluations
+TOO_SLOW = (
+    "The density takes too long to be evaluated so often, and the data cannot be subsampled: give "
+    "it them as `Model(..., data=...)`."
+)
+
+
+def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
+    """`fn` compiled for arguments like these, from the package's own cache.
+
+    Args:
+        fn: a module-level function whose first argument, which is static, is not used.
+        args: pytrees of arrays.
+    """
+    made = program(fn, None, *args)
+    compile_all(made)
+    return made
+
+
+def _gradient(_: None, target: Target, position: Any) -> tuple[jax.Array, Any]:
+    return jax.value_and_grad(target.log_density)(position)
+
+
+def gradient(target: Target, position: Any) -> tuple[jax.Array, Any]:
+    """The log density and its gradient at one unconstrained position."""
+    return compiled(_gradient, target, position)(target, position)
+
+
+@jax.jit
+def inverse(target: Target, params: Any) -> Any:
+    """Parameters to the unconstrained space."""
+    return target.transform.inverse(params)
+
+
+def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
+    """The time that one gradient takes, the shortest of up to five; and its result."""
+    run = compiled(_gradient, target, position)
+    best, spent, result = np.inf, 0.0, None
+    for _ in range(5):
+        clock = time.perf_counter()
+        result = jax.block_until_ready(run(target, position))
+        took = time.perf_counter() - clock
+        best, spent = min(best, took), spent + took
+        if spent > 0.2:
+            break
+    return best, result
+
+
+class Context:
+    """One model, and the call that is about to be made, as the checks see them.
+
+    Attributes:
+        model: the model.
+        row: the algorithm, or `None` where only the model is checked.
+        kwargs: the call's keywords.
+        key: PRNG key.
+        target: the density, on all rows.
+        words: our words of the call, with defaults.
+        options: the backend's options.
+    """
+
+    def __init__(self, model: Any, row: Algorithm | None, seed: Any, kwargs: Mapping[str, Any]):
+        """Nothing is computed until a check asks for it."""
+        self.model, self.row, self.kwargs = model, row, dict(kwargs)
+        self.key = driver.as_key(seed)
+        self.target = model.target(jacobian=row is None or row.family != "optimize")
+        self.words = dict(WORDS["mcmc" if row is None else row.family])
+        self.options: dict[str, Any] = {}
+
+    def random(self, use: int) -> jax.Array:
+        """A PRNG key for one use, apart from those of the chains."""
+        return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
+
+    @property
+    def num_data(self) -> int | None:
+        """Rows of data, or `None` where the model has none of its own."""
+        return None if self.model.data is None else self.target.num_data
+
+    @cached_property
+    def position(self) -> Any:
+        """The test point, unconstrained."""
+        return inverse(self.target, self.model.test_point)
+
+    def subset(self, rows: int) -> Target:
+        """The density on `rows` rows, chosen at random, each counted once."""
+        number = self.target.num_data
+        seed = np.asarray(jax.random.key_data(self.random(0))).ravel()
+        chosen = np.sort(np.random.default_rng(seed).permutation(number)[:rows])
+        return replace(self.target, data=jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
+
+    @cached_property
+    def _small(self) -> tuple[Target, float, float, Any]:
+        """The density on few rows, the time of its gradient and of the full one, the gradient."""
+        rows = self.num_data
+        if rows is not None and rows > ROWS:
+            few = self.subset(ROWS)
+            try:
+                jax.eval_shape(few.log_density, self.position)
+            except Exception:  # it works with this number of rows only
+                pass
+            else:
+                took, found = timed_gradient(few, self.position)
+                if took * rows / ROWS > SLOW:
+                    return few, took, took * rows / ROWS, found
+        took, found = timed_gradient(self.target, self.position)
+        return self.target, took, took, found
+
+    @property
+    def small(self) -> Target:
+        """The density for expensive checks: on all rows where that is quick enough."""
+        return self._small[0]
+
+    @property
+    def gradient_seconds(self) -> float:
+        """The time of one gradient on all rows, measured, or estimated from few."""
+        return self._small[2]
+
+    @property
+    def few(self) -> str:
+        """Which rows `small` has, where these are not all."""
+        return "" if self.small is self.target else f"on {ROWS} of {self.num_data:,} rows"
+
+    @property
+    def note(self) -> str:
+        """The same in brackets, for the end of a sentence."""
+        return f" ({self.few})" if self.few else ""
+
+    def affordable(self, evaluations: int) -> int:
+        """How many of the evaluations of `small` a check can make within its budget."""
+        return min(evaluations, int(BUDGET / max(self._small[1], 1e-9)))
+
+    @property
+    def num_chains(self) -> int:
+        """Chains or particles of the call."""
+        return self.words.get("num_chains") or self.words["num_particles"]
+
+    @cached_property
+    def checked_chains(self) -> int:
+        """Chains whose initial states are checked: all, where there is time."""
+        return max(1, min(self.num_chains, self.affordable(4 * self.num_chains) // 4))
+
+    @property
+    def chain_keys(self) -> Any:
+        """The keys with which the call would draw its initial states."""
+        return driver.chain_keys(self.key, self.checked_chains)[0]
+
+    @cached_property
+    def init(self) -> Any:
+        """What the call's `init` comes down to: a name, or parameters with a chain axis."""
+        init = self.words["init"]
+        init = self.model.initial_state if init is None else init
+        if init is None:
+            return next(iter(self.model.samplers), "uniform")
+        if isinstance(init, str):
+            return init
+        if hasattr(init, "draws"):
+            init = initial.from_draws(init.draws, self.num_chains)
+        params = initial.explicit(init, self.model.test_point, self.num_chains)
+        return jax.tree.map(lambda leaf: leaf[: self.checked_chains], params)
+
+    @cached_property
+    def start(self) -> initial.Start:
+        """The initial states, found as the call would find them."""
+        return initial.find(self.model, self.small, self.init, self.checked_chains, self.chain_keys)
+
+    def started(self, chain: int) -> Any:
+        """The unconstrained position at which a chain starts."""
+        return jax.tree.map(lambda leaf: leaf[chain], self.start.positions)
+
+    def normal(self, use: int, like: Any, *batch: int) -> Any:
+        """Standard normal numbers in the shapes and types of `like`, the same for one `use`."""
+        seed = np.asarray(jax.random.key_data(self.random(use))).ravel()
+        rng = np.random.default_rng(seed)
+
+        def one(leaf: Any) -> np.ndarray:
+            return rng.standard_normal((*batch, *leaf.shape), np.float32).astype(leaf.dtype)
+
+        return jax.tree.map(one, like)
+
+    @cached_property
+    def place(self) -> Any:
+        """A position in general: a little off the first chain's start, away from kinks."""
+        start = self.started(0)
+        moved = jax.tree.map(
+            lambda z, d: z + (0.05 * d).astype(z.dtype), start, self.normal(1, start)
+        )
+        return moved if np.isfinite(gradient(self.small, moved)[0]) else start
+
+    @cached_property
+    def start_gradients(self) -> dict[str, np.ndarray]:
+        """Gradients at the initial states by path, leaves `(chain, ...)`."""
+        found = [
+            named_leaves(gradient(self.small, self.started(chain))[1])
+            for chain in range(self.checked_chains)
+        ]
+        return {path: np.stack([np.asarray(one[path]) for one in found]) for path in found[0]}
+
+    @property
+    def looked_at(self) -> list[Any]:
+        """Positions at which every leaf should matter: the starts, and one that is not special."""
+        return [*map(self.started, range(self.checked_chains)), self.place]
+
+    @cached_property
+    def test_gradient(self) -> dict[str, np.ndarray]:
+        """The gradient at the test point by path."""
+        _, found = self._small[3]
+        return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
+
+    @property
+    def prior_table(self) -> dict[str, Any] | None:
+        """Distribution by path, or `None` where the model has no table of priors."""
+        found = getattr(self.model.priors, "priors", None)
+        return found if isinstance(found, dict) else None

@@ -1,0 +1,134 @@
+"""The gradient against central finite differences, in float64 where the model can do it.
+
+Each difference is taken with several steps. Two neighbouring steps that agree bound the error, so
+that noise (single precision somewhere in the model) is not mistaken for a wrong gradient.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.lines import explain
+from crewel.checks.precision import double_precision, widen
+from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.checks.words import count, names, number
+from crewel.protocol import Target
+from crewel.trees import leaf_paths
+
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # in units of a direction's entries, which are about one
+TOLERANCE = 1e-3  # relative
+MOST = 16  # directions
+
+
+def _directions(context: Context, position: Any) -> tuple[list[tuple[str, ...]], list[Any]]:
+    """Random directions, each within one leaf, or a few neighbouring ones where there are many.
+
+    Returns:
+        The paths of each direction's leaves, and for each leaf an array `(direction, ...)`.
+    """
+    paths, leaves = leaf_paths(position), jax.tree.leaves(position)
+    groups = np.array_split(np.arange(len(leaves)), min(MOST, len(leaves)))
+    made = [np.zeros((len(groups), *leaf.shape), np.float32) for leaf in leaves]
+    drawn = jax.tree.leaves(context.normal(2, position))
+    for index, group in enumerate(groups):
+        for leaf in group:
+            made[leaf][index] = drawn[leaf]
+    return [tuple(paths[leaf] for leaf in group) for group in groups], made
+
+
+@jax.jit
+def _values(
+    target: Target, position: Any, directions: Any, index: jax.Array, distances: jax.Array
+) -> tuple[Any, jax.Array]:
+    """The gradient at `position`, and the density at each `(direction, distance)` from it."""
+
+    def at(where: Any) -> jax.Array:
+        i, s = where
+        return target.log_density(
+            jax.tree.map(lambda z, d: z + (s * d[i]).astype(z.dtype), position, directions)
+        )
+
+    return jax.grad(target.log_density)(position), jax.lax.map(at, (index, distances))
+
+
+def _differences(
+    target: Target, position: Any, directions: Any, steps: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """By direction: the gradient's slope `(d,)`, and the central differences `(d, step)`."""
+    count = len(jax.tree.leaves(directions)[0])
+    distances = np.tile(np.concatenate([steps, -np.asarray(steps)]), count)
+    index = np.repeat(np.arange(count, dtype=np.int32), 2 * len(steps))
+    grad, found = _values(
+        target, position, directions, index, jnp.asarray(distances, jnp.result_type(float))
+    )
+    ahead, behind = np.moveaxis(np.asarray(found, np.float64).reshape(count, 2, -1), 1, 0)
+    slopes = sum(
+        (np.asarray(g, np.float64) * np.asarray(d, np.float64)).reshape(count, -1).sum(1)
+        for g, d in zip(jax.tree.leaves(grad), jax.tree.leaves(directions), strict=True)
+    )
+    return slopes, (ahead - behind) / (2 * np.asarray(steps))
+
+
+def gradient(context: Context) -> Check:
+    """The gradient is the derivative of the density."""
+    cost = 2 * len(STEPS)
+    most = min(MOST, len(leaf_paths(context.position)))
+    count = context.affordable(cost * most) // cost
+    if count == 0:
+        return skipped(TOO_SLOW)
+    position = context.place
+    paths, leaves = _directions(context, position)
+    chosen = np.linspace(0, len(paths) - 1, count).astype(int)
+    directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
+    precision, trouble = "float64", ""
+    try:
+        with double_precision():
+            slopes, found = _differences(*widen((context.small, position, directions)), STEPS)
+    except Exception as error:  # a model may be bound to single precision
+        precision, trouble = "float32", f" In float64 the model does not run: {explain(error)}"
+        slopes, found = _differences(context.small, position, directions, STEPS[:3])
+    how = ", ".join(filter(None, (precision, context.few)))
+    return _judge([paths[i] for i in chosen], slopes, found, how, trouble)
+
+
+def _judge(
+    paths: list[tuple[str, ...]], slopes: np.ndarray, found: np.ndarray, how: str, trouble: str
+) -> Check:
+    gaps = np.abs(np.diff(found, axis=1))
+    gaps = np.where(np.isfinite(gaps), gaps, np.inf)
+    best = gaps.argmin(1)
+    each = np.arange(len(paths))
+    value, error = found[each, best + 1], gaps[each, best]
+    size = np.maximum(np.abs(value), np.abs(slopes))
+    settled = np.isfinite(value) & (error <= 0.1 * size) | (size == 0)
+    off = np.abs(value - slopes)
+    wrong = settled & (off > TOLERANCE * size + 5 * error)
+    numbers = {"slopes": slopes, "differences": value, "errors": error}
+    if wrong.any():
+        worst = int(np.argmax(np.where(wrong, off / np.maximum(size, 1e-300), -1)))
+        culprits = [path for i in np.flatnonzero(wrong) for path in paths[i]]
+        return failed(
+            f"The gradient with respect to {names(culprits)} is not the derivative of the "
+            f"density: along a random direction of {names(paths[worst])} it gives "
+            f"{number(slopes[worst])}, finite differences give {number(value[worst])} ({how}). "
+            "Look for `stop_gradient`, rounding, integers or a `custom_vjp` on the way, or a "
+            f"density that jumps.{trouble}",
+            leaves=culprits,
+            **numbers,
+        )
+    if not settled.all():
+        loose = [path for i in np.flatnonzero(~settled) for path in paths[i]]
+        return warned(
+            f"Finite differences along {names(loose)} do not settle ({how}): the density jumps, "
+            f"or is computed in low precision, so that its gradient cannot be checked.{trouble}",
+            leaves=loose,
+            **numbers,
+        )
+    worst = float(np.max(off / np.maximum(size, 1e-300) * (size > 0), initial=0.0))
+    directions = count(len(paths), "random direction")
+    return passed(f"Agrees to {worst:.0e} in {directions} ({how}).{trouble}", **numbers)

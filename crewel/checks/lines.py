@@ -1,0 +1,100 @@
+"""The user's own line: of an exception, or of an equation in a trace."""
+
+from __future__ import annotations
+
+import linecache
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+_PACKAGE = str(Path(__file__).resolve().parents[1])
+_STANDARD = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+_LIBRARIES = {
+    *("jax", "jaxlib", "flax", "haiku", "equinox", "numpyro", "blackjax", "optax", "numpy"),
+    *("tensorflow_probability", "oryx", "pymc", "pytensor", "scipy", "jaxtyping", "beartype"),
+}
+
+
+class Line(NamedTuple):
+    """A line of a file."""
+
+    file: str
+    number: int
+    function: str
+
+    def __str__(self) -> str:
+        """`model.py:12 in log_density: return mu - y`."""
+        code = linecache.getline(self.file, self.number).strip()
+        where = f"{Path(self.file).name}:{self.number}"
+        function = "" if self.function in ("<module>", "<lambda>") else f" in {self.function}"
+        return f"{where}{function}" + (f": `{code}`" if code else "")
+
+
+def is_library(file: str) -> bool:
+    """Whether a file is Crewel's, the standard library's, or of a package that Crewel drives.
+
+    Example:
+        >>> is_library("/env/lib/python3.12/site-packages/jax/_src/core.py")
+        True
+        >>> is_library("/home/me/model.py")
+        False
+    """
+    if file.startswith((_PACKAGE, "<frozen", "<string>")):
+        return True
+    parts = Path(file).parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return parts[parts.index(folder) + 1].removesuffix(".py") in _LIBRARIES
+    return any(file.startswith(str(Path(folder)) + "/") for folder in _STANDARD if folder)
+
+
+def innermost(frames: Iterable[Line]) -> Line | None:
+    """The first frame that is not a library's; `frames` go from the innermost out."""
+    return next((line for line in frames if not is_library(line.file)), None)
+
+
+def of_exception(error: BaseException) -> Line | None:
+    """The user's line in which an exception arose, or which called the library that raised it."""
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        frames.append(Line(code.co_filename, trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    return innermost(reversed(frames))
+
+
+def of_equation(eqn: Any) -> Line | None:
+    """The user's line that an equation of a trace comes from."""
+    trace = getattr(eqn.source_info, "traceback", None)
+    if trace is None:
+        return None
+    return innermost(
+        Line(frame.file_name, frame.line_num, frame.function_name.rsplit(".", 1)[-1])
+        for frame in trace.frames
+    )
+
+
+_HINTS = {
+    "TracerBoolConversionError": "Python's `if`, `and` and `while` cannot look at a traced value: "
+    "use `jnp.where`, `jax.lax.cond` or `jax.lax.while_loop`.",
+    "ConcretizationTypeError": "A traced value was used where Python needs a number, as in a "
+    "shape: take it from `.shape`, or from outside the function.",
+    "TracerArrayConversionError": "A NumPy function was given a traced value: use `jax.numpy`.",
+    "TracerIntegerConversionError": "A traced value was used as a Python index: use a JAX array "
+    "to index, or `jnp.take`.",
+    "NonConcreteBooleanIndexError": "A mask changes the shape: use `jnp.where(mask, a, b)`.",
+}
+
+
+def explain(error: BaseException) -> str:
+    """An exception in one paragraph: its type, first sentence, the user's line, and a hint."""
+    kind = type(error).__name__
+    text = str(error).strip().split("\n\n")[0]
+    text = " ".join(text.split())
+    text = text if len(text) <= 300 else text[:300].rsplit(" ", 1)[0] + " ..."
+    hint = f" {_HINTS[kind]}" if kind in _HINTS else ""
+    line = of_exception(error)
+    where = f" At {line}." if line else ""
+    return f"{kind}: {text}{where}{hint}"

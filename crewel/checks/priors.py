@@ -1,0 +1,218 @@
+"""Priors: one for every leaf, on the leaf's support, and tails that can be normalised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.checks.blame import parts
+from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.report import Check, failed, passed, skipped
+from crewel.checks.words import count, names, number
+from crewel.priors import describe
+from crewel.protocol import Target
+from crewel.trees import leaf_paths, named_leaves
+
+DRAWS = 64
+FAR = (10.0, 20.0, 40.0, 80.0, 1e4, 1e6, 1e8)  # distances along a ray; `exp` overflows at 89
+LEAVES = 24  # whose tails are looked at
+
+
+def assigned(context: Context) -> Check:
+    """Every leaf has a prior, and it is a proper one."""
+    table = context.prior_table
+    if table is None:
+        return skipped("The model has no table of priors; see `tails`.")
+    paths = leaf_paths(context.model.test_point)
+    missing = [path for path in paths if path not in table]
+    if missing:
+        return failed(
+            f"{names(missing)} has no prior: the posterior is improper along it, unless the "
+            "likelihood holds it. Give it one.",
+            leaves=missing,
+        )
+    improper = [path for path in paths if "Improper" in type(table[path]).__name__]
+    if improper:
+        return failed(
+            f"The prior of {names(improper)} is {type(table[improper[0]]).__name__}: it cannot be "
+            "normalised, and the posterior may not be either. Give it a proper one.",
+            leaves=improper,
+        )
+    said = {path: describe(table[path]) for path in paths}
+    different = count(len(set(said.values())), "prior")
+    return passed(f"{different} over {count(len(paths), 'leaf')}.", priors=said)
+
+
+def _bijection(prior: Any) -> Any:
+    from numpyro.distributions import biject_to
+
+    return biject_to(prior.support)
+
+
+@jax.jit
+def _crossed(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any, Any, Any, Any]:
+    """What the transform reaches and whether the priors hold it; the other way round.
+
+    Args:
+        target: the density.
+        table: distribution by path.
+        normals: positions of the unconstrained space, leaves `(draw, ...)`.
+        inside: for each path numbers that the prior's own bijection takes to its support.
+
+    Returns:
+        Parameters reached, by path; whether each is in its prior's support; points of the priors'
+        supports; what inverse and transform make of these.
+    """
+    reached = jax.vmap(target.constrain)(normals)
+    structure = jax.tree.structure(reached)
+    reached = named_leaves(reached)
+    held = {path: table[path].support(leaf) for path, leaf in reached.items()}
+    points = {
+        path: jax.vmap(_bijection(table[path]))(leaf).astype(reached[path].dtype)
+        for path, leaf in inside.items()
+    }
+    again = jax.vmap(lambda p: target.transform.forward(target.transform.inverse(p)))(
+        jax.tree.unflatten(structure, [points[path] for path in reached])
+    )
+    return reached, held, points, named_leaves(again)
+
+
+def support(context: Context) -> Check:
+    """The prior of each leaf lives where the transform puts the leaf, no more and no less."""
+    table = context.prior_table
+    if table is None:
+        return skipped("The model has no table of priors.")
+    like = named_leaves(context.model.test_point)
+    draws = int(np.clip(2e6 / sum(leaf.size for leaf in like.values()), 2, DRAWS))
+    shapes = {
+        path: jax.eval_shape(_bijection(table[path]).inv, leaf) for path, leaf in like.items()
+    }
+    normals = jax.tree.map(lambda z: 2 * z, context.normal(3, context.position, draws))
+    found = _crossed(context.target, table, normals, context.normal(4, shapes, draws))
+    reached, held, points, again = jax.tree.map(np.asarray, found)
+    for path, inside in held.items():
+        if not inside.all():
+            values = reached[path].astype(np.float64)
+            wrong = values[~inside] if inside.shape == values.shape else values
+            return failed(
+                f"`{path}` takes values such as {number(wrong.ravel()[0])}, outside the support of "
+                f"its prior {describe(table[path])}: the density there is zero or meaningless. "
+                f"Constrain the leaf with `{_spell(table[path].support)}` in `transform_fn`.",
+                leaf=path,
+            )
+        leaf = points[path].astype(np.float64)
+        lost = ~(np.abs(again[path].astype(np.float64) - leaf) < 1e-2 * (1 + np.abs(leaf)))
+        share = lost.reshape(draws, -1).any(1).mean()
+        if share > 0.05:
+            return failed(
+                f"The transform does not reach all of the support of `{path}`'s prior, "
+                f"{describe(table[path])}: {number(leaf[lost].ravel()[0])}, for example. The prior "
+                "is cut off there. Constrain the leaf with the prior's own support, "
+                f"`{_spell(table[path].support)}`, in `transform_fn`.",
+                leaf=path,
+            )
+    return passed("Each prior's support is what the transform reaches.")
+
+
+def _spell(constraint: Any) -> str:
+    """How the user writes a constraint: `constraints.positive`, or its class and bounds."""
+    from numpyro.distributions import constraints
+
+    for name in constraints.__all__:
+        if getattr(constraints, name) is constraint:
+            return f"constraints.{name}"
+    return repr(constraint)
+
+
+def split(context: Context) -> Check:
+    """Prior and likelihood, where the model has them apart, add up to its log density."""
+    target = context.small
+    if target.log_prior is None or target.log_likelihood is None or target.data is None:
+        return skipped("The model has no prior and likelihood apart.")
+    found = [parts(target, context.started(chain)) for chain in range(context.checked_chains)]
+    joint = np.asarray([one["total"] - one.get("jacobian", 0.0) for one in found], np.float64)
+    prior = np.asarray([one["prior"] for one in found], np.float64)
+    likelihood = np.asarray(
+        [np.asarray(one["likelihood"], np.float64).sum() for one in found], np.float64
+    )
+    rest = joint - prior - likelihood
+    size = np.abs(joint) + np.abs(prior) + np.abs(likelihood)
+    eps = np.sqrt(float(jnp.finfo(jnp.result_type(float)).eps))
+    numbers = {"log_density": joint, "log_prior": prior, "log_likelihood": likelihood}
+    shift = np.median(rest)  # an unnormalised density may differ by a constant
+    if (np.abs(rest - shift) > eps * size.max()).any():
+        worst = int(np.argmax(np.abs(rest - shift)))
+        return failed(
+            f"`log_density` is not `log_prior` plus the sum of `log_likelihood`: what is left is "
+            f"{number(rest[worst])} at one initial state and {number(shift)} at another"
+            f"{context.note}, and must be a constant. Algorithms that temper or subsample would "
+            "sample another posterior than the rest.",
+            **numbers,
+        )
+    rows = jax.tree.leaves(target.data)[0].shape[0]
+    return passed(
+        f"Prior {number(prior[0])}, likelihood {number(likelihood[0])} "
+        f"({number(likelihood[0] / rows)} a row) at the first initial state{context.note}.",
+        **numbers,
+    )
+
+
+@jax.jit
+def _along_rays(target: Target, position: Any, direction: Any, distances: jax.Array) -> jax.Array:
+    def at(s: Any) -> jax.Array:
+        return target.log_density(
+            jax.tree.map(lambda z, d: z + (s * d).astype(z.dtype), position, direction)
+        )
+
+    return jax.lax.map(at, distances)
+
+
+def tails(context: Context) -> Check:
+    """The log density falls far out along every leaf, as one that can be normalised does."""
+    if context.prior_table is not None:
+        return skipped("Every leaf has a proper prior of its own.")
+    target, cost = context.small, 2 * len(FAR)
+    paths = leaf_paths(context.position)
+    count = context.affordable(cost * min(LEAVES, len(paths))) // cost
+    if count == 0:
+        return skipped(TOO_SLOW)
+    position = context.place
+    leaves, structure = jax.tree.flatten(position)
+    distances = np.concatenate([FAR, -np.asarray(FAR)]).astype(np.float32)
+    looked = [i for i in np.linspace(0, len(leaves) - 1, count).astype(int) if leaves[i].size]
+    drawn = jax.tree.leaves(context.normal(5, position))
+    flat: dict[str, np.ndarray] = {}
+    for i in looked:
+        direction = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
+        direction[i] = drawn[i]
+        found = _along_rays(target, position, structure.unflatten(direction), distances)
+        for values in np.asarray(found, np.float64).reshape(2, -1):
+            if not _falls(values):
+                flat[paths[i]] = values
+    if flat:
+        path, values = next(iter(flat.items()))
+        last = np.flatnonzero(np.isfinite(values))[-1]
+        return failed(
+            f"The log density does not fall far out along {names(flat)}: with `{path}` moved by "
+            f"{FAR[last - 1]:.0e} it is {number(values[last - 1])}, by {FAR[last]:.0e} "
+            f"{number(values[last])}{context.note}. The posterior cannot be normalised, and chains "
+            f"wander off. Give {names(flat)} a proper prior.",
+            leaves=list(flat),
+            distances=np.asarray(FAR),
+            values=values,
+        )
+    return passed(f"The log density falls far out along {len(looked)} of {len(leaves)} leaves.")
+
+
+def _falls(values: np.ndarray) -> bool:
+    """Whether it falls between the two farthest points at which it is finite, or cannot be told."""
+    finite = np.flatnonzero(np.isfinite(values))
+    if len(finite) < 2 or finite[-1] < 2 or finite[-1] - finite[-2] > 1:
+        return True
+    beyond = values[finite[-1] + 1 :]
+    if (beyond == -np.inf).any():
+        return True
+    return bool(values[finite[-1]] < values[finite[-2]] - 1e-3)

@@ -1,0 +1,23 @@
+"""Scores of a posterior predictive on held-out rows, from plain arrays.
+
+Everywhere: C chains, D draws per chain, N data rows, K classes. Arrays in (NumPy or JAX), Python
+floats or NumPy arrays out, sums in float64. Arrays with a chain and a draw axis are read in blocks
+of rows, so that scoring a large array needs little memory beside it.
+"""
+
+from crewel.metrics.classification import ReliabilityCurve as ReliabilityCurve
+from crewel.metrics.classification import accuracy as accuracy
+from crewel.metrics.classification import brier as brier
+from crewel.metrics.classification import class_labels as class_labels
+from crewel.metrics.classification import classification_scores as classification_scores
+from crewel.metrics.classification import ece as ece
+from crewel.metrics.classification import reliability_curve as reliability_curve
+from crewel.metrics.classification import uncertainty as uncertainty
+from crewel.metrics.density import cumulative_lppd as cumulative_lppd
+from crewel.metrics.density import lppd as lppd
+from crewel.metrics.regression import coverage as coverage
+from crewel.metrics.regression import crps as crps
+from crewel.metrics.regression import interval_width as interval_width
+from crewel.metrics.regression import regression_scores as regression_scores
+from crewel.metrics.regression import rmse as rmse
+from crewel.metrics.regression import variance_split as variance_split
