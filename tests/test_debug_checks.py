@@ -50,9 +50,7 @@ def log_likelihood(params, batch):
 def regression(likelihood=log_likelihood, log_density=None, prior=log_prior, **kwargs):
     """Linear regression with prior and likelihood apart."""
     data = kwargs.pop("data", {"x": X, "y": Y})
-    return cw.Model(
-        log_density, W, data=data, log_prior=prior, log_likelihood=likelihood, **kwargs
-    )
+    return cw.Model(log_density, W, data=data, log_prior=prior, log_likelihood=likelihood, **kwargs)
 
 
 GOOD = cw.Model(normal, W)
@@ -259,7 +257,7 @@ def test_outer_sums_are_found_with_shapes_and_line(density, primitive):
 
 def test_outer_sum_says_the_line():
     found = check("broadcast", cw.Model(squared, W))
-    assert "in squared: `return -jnp.sum((Y[:, None] - X @ p[\"w\"]) ** 2)`" in found.message
+    assert 'in squared: `return -jnp.sum((Y[:, None] - X @ p["w"]) ** 2)`' in found.message
 
 
 def gaussian_process(p):
@@ -358,7 +356,7 @@ def test_masked_nan_is_not_blamed():
 
     found = check("log density at test point", cw.Model(density, W))
     assert "at the test point is -inf" in found.message
-    assert "jnp.log(p[\"w\"][0] - 1)" in found.message
+    assert 'jnp.log(p["w"][0] - 1)' in found.message
 
 
 def test_finite_test_point_shows_the_split():
@@ -438,7 +436,7 @@ def test_gradient_that_where_does_not_save():
     found = check("gradient finite", model)
     assert found.status == "failed"
     assert "`w` is NaN in 1 of 3 entries at the initial state of chain 0" in found.message
-    assert "jnp.sqrt(p[\"w\"])" in found.message
+    assert 'jnp.sqrt(p["w"])' in found.message
     assert "make its input safe" in found.message
     assert check("gradient finite", GOOD).status == "passed"
 

@@ -125,11 +125,12 @@ def test_report_as_data_and_as_html(model):
 
 
 def test_truth_is_that_nothing_failed():
-    warned = cw.Model(lambda p: -jnp.sum((p["w"][:, None] - p["w"]) ** 2) - p["w"] @ p["w"],
-                      {"w": jnp.ones(6)})
+    warned = cw.Model(
+        lambda p: -jnp.sum((p["w"][:, None] - p["w"]) ** 2) - p["w"] @ p["w"], {"w": jnp.ones(6)}
+    )
     report = warned.debug(0, verbosity=0)
     assert report and [check.name for check in report.warned] == ["broadcast"]
-    failed = cw.Model(lambda p: jnp.log(-p["w"] ** 2), {"w": jnp.ones(())})
+    failed = cw.Model(lambda p: jnp.log(-(p["w"] ** 2)), {"w": jnp.ones(())})
     report = failed.debug(0, verbosity=0)
     assert not report
     assert [check.name for check in report.failed][0] == "log density at test point"
@@ -169,7 +170,7 @@ def test_exceptions_show_the_users_own_line():
 def test_python_branches_get_a_hint():
     report = cw.Model(branch, {"w": jnp.ones(3)}).debug(0, verbosity=0)
     message = report["log density shape"].message
-    assert "in branch: `if p[\"w\"][0] > 0:`" in message
+    assert 'in branch: `if p["w"][0] > 0:`' in message
     assert "use `jnp.where`" in message
 
 
@@ -182,11 +183,11 @@ def test_exceptions_inside_a_likelihood_show_the_users_line():
         None,
         {"w": jnp.ones(())},
         data={"x": X, "y": Y},
-        log_prior=lambda p: -p["w"] ** 2,
+        log_prior=lambda p: -(p["w"] ** 2),
         log_likelihood=likelihood,
     )
     message = model.debug(0, verbosity=0)["log density shape"].message
-    assert "in likelihood: `return dist.Normal(loc, 1.0).log_prob(batch[\"y\"][:5])`" in message
+    assert 'in likelihood: `return dist.Normal(loc, 1.0).log_prob(batch["y"][:5])`' in message
 
 
 def test_exceptions_can_be_raised():

@@ -84,9 +84,14 @@ def chains(context: Context) -> Check:
     blocks, at_once = len(placement.blocks), placement.threads
     numbers = {"blocks": blocks, "threads": at_once, "devices": placement.devices}
     local = jax.local_device_count()
-    if placement.devices < local and not row.cross_chain and context.words["chain_method"] in (
-        "auto",
-        "parallel",
+    if (
+        placement.devices < local
+        and not row.cross_chain
+        and context.words["chain_method"]
+        in (
+            "auto",
+            "parallel",
+        )
     ):
         return warned(
             f"{context.num_chains} {noun} do not divide over {local} devices: only "
@@ -143,7 +148,7 @@ def forecast(context: Context) -> Check:
     if row.gradients is None:
         return skipped(f"`{row.name}` does not say how many gradients a step takes.")
     each, note = context.gradient_seconds, context.few
-    if words.get("batch_size") is not None and context.num_data is not None:
+    if words.get("batch_size") is not None and context.num_data:
         each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
     least, most = row.gradients(backend_options(row) | context.options)

@@ -10,7 +10,7 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.blame import blame_gradient
-from crewel.checks.context import Context, gradient
+from crewel.checks.context import Context, gradient, row_values
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.checks.words import count, names, number
 from crewel.protocol import Target
@@ -75,7 +75,7 @@ def used(context: Context) -> Check:
 @jax.jit
 def _likelihood_gradient(target: Target, position: Any) -> Any:
     def total(position):
-        return jnp.sum(target.log_likelihood(target.constrain(position), target.data))
+        return jnp.sum(row_values(target, target.constrain(position), target.data))
 
     return jax.grad(total)(position)
 
@@ -85,15 +85,13 @@ def informed(context: Context) -> Check:
     target = context.small
     if target.log_likelihood is None or target.data is None:
         return skipped("The model has no `log_likelihood` apart from its prior.")
-    each = [
-        named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at
-    ]
+    each = [named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at]
     found = {path: np.stack([np.asarray(one[path]) for one in each]) for path in each[0]}
     silent = [path for path, leaf in found.items() if not np.any(leaf)]
     share = {path: float(np.mean(leaf == 0)) for path, leaf in found.items()}
 
     def likelihood(position):
-        return target.log_likelihood(target.constrain(position), target.data)
+        return row_values(target, target.constrain(position), target.data)
 
     uses = trace.used_inputs(trace.flatten(likelihood, context.position))
     unused = [path for path, is_used in zip(found, uses, strict=True) if not is_used]

@@ -118,9 +118,7 @@ def _varies(value: _Value, shape: tuple[int, ...], out: tuple[int, ...]) -> froz
 
 def _join(flat: Flat, op: Op, values: list[_Value], found: list[Outer]) -> _Value:
     out = flat.shape(op.outputs[0])
-    varies = [
-        _varies(v, flat.shape(n), out) for v, n in zip(values, op.inputs, strict=True)
-    ]
+    varies = [_varies(v, flat.shape(n), out) for v, n in zip(values, op.inputs, strict=True)]
     outers = set().union(*(v.outers for v in values))
     for first in range(len(values)):
         for second in range(first + 1, len(values)):
