@@ -15,6 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from crewel.trees import path_str
+
 _LIMIT = 128  # programs kept; the least recently used goes first
 _SETTINGS = (
     "jax_enable_x64",
@@ -83,8 +85,8 @@ def compile_all(*programs: Program) -> None:
 class Frozen:
     """Options split into code and data: arrays are arguments of a program, the rest is its key."""
 
-    def __init__(self, options: dict[str, Any]):
-        """Split `options`; raises `TypeError` for a value that can be neither."""
+    def __init__(self, options: dict[str, Any], kind: str = "Option"):
+        """Split `options`; raises `TypeError` for a value that can be neither, called a `kind`."""
         self.arrays: list[Any] = []
         code: list[Any] = []
         for path, leaf in jax.tree_util.tree_flatten_with_path(options)[0]:
@@ -95,7 +97,7 @@ class Frozen:
                 code.append((type(leaf), leaf))  # 1, 1.0 and True are equal, and are not the same
             else:
                 raise TypeError(
-                    f"Option `{path[0].key}` holds a {type(leaf).__name__}, which is neither an "
+                    f"{kind} `{path_str(path)}` holds a {type(leaf).__name__}, which is neither an "
                     "array nor hashable, so that no compiled program could be reused. Pass an "
                     "array, a number, a string or a function."
                 )

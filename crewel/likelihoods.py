@@ -19,13 +19,11 @@ class Likelihood:
         fn: `(outputs, latents) -> distribution`.
         extra: priors of its latents, which `wrap(extra=...)` may replace.
         elementwise: one output a value of `y`: outputs `(N, 1)` serve `y` of shape `(N,)`.
-        classes: whether `y` holds class numbers, below the number of outputs.
     """
 
     fn: Callable[..., Any]
     extra: Mapping[str, Any] = field(default_factory=dict)
     elementwise: bool = True
-    classes: bool = False
 
 
 def _gaussian(outputs, latents):
@@ -37,6 +35,11 @@ def _gaussian_fixed(sigma, outputs, latents):
 
 
 def _heteroscedastic(outputs, latents):
+    if outputs.shape[-1] % 2:
+        raise ValueError(
+            "The likelihood `heteroscedastic` needs two outputs for each value of `y`, a mean and "
+            f"a log scale; the network's outputs have shape {outputs.shape}."
+        )
     loc, log_scale = jnp.split(outputs, 2, axis=-1)
     if loc.shape[-1] == 1:
         loc, log_scale = loc[..., 0], log_scale[..., 0]
@@ -93,7 +96,7 @@ def student_t() -> Likelihood:
 
 def categorical() -> Likelihood:
     """`y ~ Categorical(logits=outputs)`: class numbers `0..K-1`, one output a class."""
-    return Likelihood(_categorical, elementwise=False, classes=True)
+    return Likelihood(_categorical, elementwise=False)
 
 
 def bernoulli() -> Likelihood:
@@ -124,8 +127,8 @@ def find(likelihood: Any) -> Likelihood:
         TypeError: something else.
 
     Example:
-        >>> find("categorical").classes
-        True
+        >>> list(find("gaussian").extra)
+        ['sigma']
     """
     if isinstance(likelihood, Likelihood):
         return likelihood

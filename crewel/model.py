@@ -6,38 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from jax.tree_util import Partial
 
-from crewel import transforms
+from crewel import inputs, transforms
 from crewel.methods import Namespace
 from crewel.protocol import Target
 from crewel.trees import named_leaves
-
-
-def _joint(log_prior, log_likelihood, params, data):
-    return log_prior(params) + jnp.sum(log_likelihood(params, data))
-
-
-def _partial(fn: Callable[..., Any] | None) -> Partial | None:
-    return fn if fn is None or isinstance(fn, Partial) else Partial(fn)
-
-
-def _arrays(tree: Any) -> Any:
-    """Leaves as JAX arrays; typed PRNG keys and arrays stay what they are."""
-    return jax.tree.map(jnp.asarray, tree)
-
-
-def _float_leaves(test_point: Any) -> Any:
-    for name, leaf in named_leaves(test_point).items():
-        dtype = jnp.result_type(leaf)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(
-                f"`test_point` at `{name}` is of type {dtype}; parameters must be floats, for "
-                "gradients to exist. Write `0.0` for `0`, or convert with `.astype(float)`."
-            )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
 class Model:
@@ -58,7 +32,7 @@ class Model:
         inverse_log_det_jacobian: log-determinant of the inverse, as a function of the parameters;
             found automatically likewise.
         initial_state: where chains start: a pytree like `test_point`, with or without a leading
-            chain axis.
+            chain axis, or the name of one of `samplers`, or `"uniform"`.
         data: pytree of arrays with a leading axis of N rows. An argument of the compiled
             programs: models over other data of the same shape share them.
         log_prior: `params -> scalar`, for algorithms that need prior and likelihood apart.
@@ -66,6 +40,7 @@ class Model:
         samplers: ways to draw an initial state, by the name that `init=` gives them:
             functions `key -> params`. The first one is the default.
         predictive: how to predict, see `crewel.predict.Predictive`.
+        simulation: how a program of a model language predicts, see `crewel.simulation`.
         priors: the table of priors, for display.
         latents: names of the parameters that are no network's weights, and so have no
             symmetries.
@@ -96,48 +71,206 @@ class Model:
         log_likelihood: Callable[..., Any] | None = None,
         samplers: Mapping[str, Callable[..., Any]] | None = None,
         predictive: Any = None,
+        simulation: Any = None,
         priors: Any = None,
         latents: tuple[str, ...] = (),
     ):
         """See the class."""
-        self.test_point = _float_leaves(test_point)
+        self.test_point = inputs.float_leaves(test_point)
         self.weak = tuple(
-            name for name, leaf in named_leaves(test_point).items() if jnp.asarray(leaf).weak_type
+            name
+            for name, leaf in named_leaves(test_point).items()
+            if jax.numpy.asarray(leaf).weak_type
         )
         self.initial_state = initial_state
-        self.samplers = {name: _arrays(_partial(fn)) for name, fn in (samplers or {}).items()}
-        self.predictive = _arrays(predictive)
+        named = {name: inputs.partial(fn) for name, fn in (samplers or {}).items()}
+        self.samplers = inputs.arrays(named)
+        self.predictive = inputs.arrays(predictive)
+        self.simulation = inputs.arrays(simulation)
         self.priors = priors
         self.latents = latents
-        self.data = None if data is None else _arrays(data)
+        self.data = None if data is None else inputs.arrays(data)
         if data is not None:
-            rows = {name: np.shape(leaf)[:1] for name, leaf in named_leaves(self.data).items()}
-            if len(set(rows.values())) > 1 or () in rows.values():
-                raise ValueError(
-                    "The leaves of `data` must have the same number of rows, first axis: "
-                    + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
-                )
+            inputs.same_rows(self.data)
         if log_density is None:
             if log_prior is None or log_likelihood is None or data is None:
                 raise ValueError(
                     "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are "
                     "needed."
                 )
-            joint = Partial(_joint, _partial(log_prior), _partial(log_likelihood))
+            joint = Partial(inputs.joint, inputs.partial(log_prior), inputs.partial(log_likelihood))
         else:
-            joint = _partial(log_density)
+            joint = inputs.partial(log_density)
         self._target = Target(
-            log_joint=_arrays(joint),
+            log_joint=inputs.arrays(joint),
             transform=transforms.build(
                 transform_fn,
                 self.test_point,
                 inverse_transform_fn=inverse_transform_fn,
                 inverse_log_det_jacobian=inverse_log_det_jacobian,
             ),
-            log_prior=_arrays(_partial(log_prior)),
-            log_likelihood=_arrays(_partial(log_likelihood)),
+            log_prior=inputs.arrays(inputs.partial(log_prior)),
+            log_likelihood=inputs.arrays(inputs.partial(log_likelihood)),
             data=self.data,
         )
+
+    @classmethod
+    def from_numpyro(
+        cls, fn: Callable[..., Any], *args: Any, initial_state: Any = None, **kwargs: Any
+    ) -> Model:
+        """A NumPyro model: its latent sites are the parameters.
+
+        Observed and deterministic sites are no parameters; supports, also those that depend on
+        other latents, plates and shapes are NumPyro's own, and so are networks of
+        `numpyro.contrib.module`. `numpyro.param` sites keep their first value, as under
+        NumPyro's own MCMC.
+
+        Args:
+            fn: a function of NumPyro statements.
+            args: its arguments. Arrays are inputs of the compiled programs, so that a model over
+                other data of the same shape compiles nothing; all else is part of the program.
+            initial_state: where chains start, as in `Model` (default: `"uniform"`, within
+                (-2, 2) in the unconstrained space; `"prior"` is another way).
+            kwargs: its keywords.
+
+        Returns:
+            A `Model`. `post.predict(*args, **kwargs)` runs `fn` on other arguments under each
+            draw and gives all that it generates; without arguments it replicates the data.
+
+        Raises:
+            TypeError: `fn` is no function, or needs the value of an array to decide on a shape.
+            ValueError: no latent site, a discrete one, or a plate that draws subsamples.
+
+        Example:
+            >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
+            >>> def line(x, y=None):
+            ...     slope = numpyro.sample("slope", dist.Normal(0, 1))
+            ...     numpyro.sample("y", dist.Normal(slope * x, 0.1), obs=y)
+            >>> x = jnp.linspace(-1, 1, 20)
+            >>> model = Model.from_numpyro(line, x, y=0.5 * x)
+            >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=500, progress=False)
+            >>> post.predict(jnp.array([2.0]))["predictions"]["y"].shape
+            (4, 500, 1)
+        """
+        from crewel.bridges import numpyro
+
+        return numpyro.model(fn, args, kwargs, initial_state)
+
+    @classmethod
+    def from_tfp(cls, pinned: Any, *, initial_state: Any = None) -> Model:
+        """A pinned joint distribution of TensorFlow Probability (JAX).
+
+        Its unpinned parts are the parameters, in its own structure; its default event space
+        bijector is the transform. Pinned values are inputs of the compiled programs: the same
+        joint distribution pinned to other data of the same shape compiles nothing.
+
+        Args:
+            pinned: `joint.experimental_pin(...)`.
+            initial_state: where chains start, as in `Model` (default: `"uniform"`).
+
+        Returns:
+            A `Model`. `post.predict()` draws the pinned parts anew.
+
+        Raises:
+            TypeError: not a pinned joint distribution.
+
+        Example:
+            >>> from tensorflow_probability.substrates.jax import distributions as tfd
+            >>> joint = tfd.JointDistributionNamed(
+            ...     {"scale": tfd.HalfNormal(1.0), "y": lambda scale: tfd.Normal(0.0, scale)}
+            ... )
+            >>> Model.from_tfp(joint.experimental_pin(y=0.5))
+            <crewel.Model: 1 parameter in 1 leaf>
+        """
+        from crewel.bridges import tfp
+
+        return tfp.model(pinned, initial_state)
+
+    @classmethod
+    def from_pymc(cls, pm_model: Any, *, initial_state: Any = None) -> Model:
+        """A PyMC model: its free variables are the parameters, on their own supports.
+
+        The density is computed in JAX's own precision: for PyMC's usual float64 set
+        `jax_enable_x64`. Values of `pymc.Data` are those at the time of the call.
+
+        Args:
+            pm_model: a `pymc.Model`.
+            initial_state: where chains start, as in `Model` (default: `"uniform"`).
+
+        Returns:
+            A `Model`. For predictions, give `post.to_datatree()` to
+            `pymc.sample_posterior_predictive`.
+
+        Raises:
+            TypeError: not a PyMC model.
+            ValueError: a discrete free variable.
+            NotImplementedError: PyTensor has no JAX version of an operation in the model.
+        """
+        from crewel.bridges import pymc
+
+        return pymc.model(pm_model, initial_state)
+
+    @classmethod
+    def from_oryx(
+        cls,
+        program: Callable[..., Any],
+        *args: Any,
+        observed: Mapping[str, Any],
+        transform_fn: Any = None,
+        initial_state: Any = None,
+    ) -> Model:
+        """A probabilistic program of Oryx (JAX up to 0.5): its named random values.
+
+        Args:
+            program: `(key, *args) -> value`, with `oryx.core.ppl.random_variable` and `nest`.
+            args: its arguments after the key; arrays are inputs of the compiled programs.
+            observed: values of the observed random variables by name, nested by scope.
+            transform_fn: supports of the others, as in `Model`: Oryx does not tell them
+                (default: all are unconstrained).
+            initial_state: where chains start, as in `Model` (default: `"prior"`, draws of
+                `joint_sample`).
+
+        Returns:
+            A `Model` whose parameters are nested by scope. `post.predict(*args)` runs the
+            program with the draws put in; `output` is what it returns.
+
+        Raises:
+            ImportError: Oryx is missing, or JAX is newer than 0.5.
+            ValueError: a name in `observed` that the program does not have.
+        """
+        from crewel.bridges import oryx
+
+        return oryx.model(program, args, observed, transform_fn, initial_state)
+
+    @classmethod
+    def from_bayeux(cls, bx_model: Any, *, initial_state: Any = None) -> Model:
+        """A `bayeux.Model` (JAX up to 0.5): the same density, transform and test point.
+
+        Args:
+            bx_model: the `bayeux.Model`.
+            initial_state: where chains start, as in `Model` (default: that of `bx_model`).
+
+        Raises:
+            TypeError: not a `bayeux.Model`.
+        """
+        from crewel.bridges import bayeux
+
+        return bayeux.from_bayeux(bx_model, initial_state)
+
+    def to_bayeux(self, *, initial_state: Any = None) -> Any:
+        """The real `bayeux.Model` of the same density, transform and test point (JAX up to 0.5).
+
+        Args:
+            initial_state: constrained parameters with a leading chain axis (default: the model's
+                own where it has such, else bayeux's, uniform within (-2, 2)).
+
+        Raises:
+            ImportError: bayeux is missing, or JAX is newer than 0.5.
+            ValueError: the model's initial state has no chain axis.
+        """
+        from crewel.bridges import bayeux
+
+        return bayeux.to_bayeux(self, initial_state)
 
     def target(self, *, jacobian: bool = True) -> Target:
         """The density on the unconstrained space, as adapters see it."""

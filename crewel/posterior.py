@@ -6,12 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from crewel import assess, conversions
+from crewel import assess, conversions, simulation
 from crewel.predict import over_draws
 from crewel.protocol import Algorithm, Draws
 from crewel.trees import named_leaves
+
+
+def _inputs(x: Any) -> Any:
+    """The one argument of `predict` for a network."""
+    return x
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,18 +139,23 @@ class Posterior:
         """
         return assess.report(self, x, y)
 
-    def predict(self, x: Any, *, batch_size: int | None = None, seed: int = 0) -> Any:
+    def predict(
+        self, *args: Any, batch_size: int | None = None, seed: int = 0, **kwargs: Any
+    ) -> Any:
         """The posterior predictive at new inputs.
 
         Args:
-            x: inputs, `(N, ...)`.
+            args: for a network, its inputs `x`, `(N, ...)`. For a program of a model language, its
+                arguments without observations; none: its own, so that the data are replicated.
             batch_size: draws evaluated at once; chosen by memory if `None`.
             seed: for the draws of `y`.
+            kwargs: keywords of a program.
 
         Returns:
             An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
             `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
-            one draw of the target for each draw of the parameters.
+            one draw of the target for each draw of the parameters. Of a program: every site that
+            is no parameter, by name.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -158,11 +169,13 @@ class Posterior:
             >>> post.predict(x)["predictions"]["y"].shape
             (4, 200, 20)
         """
+        if self.model.simulation is not None:
+            return simulation.predict(self, args, kwargs, batch_size=batch_size, seed=seed)
         made = over_draws(
             "draws",
             self.model.predictive,
             self.params,
-            x,
+            _inputs(*args, **kwargs),
             key=jax.random.key(seed),
             batch_size=batch_size,
         )
@@ -171,23 +184,48 @@ class Posterior:
             {"predictions": variables}, dims=conversions.prediction_dims(variables)
         )
 
+    def network(self, chain: int = 0, draw: int = -1) -> Any:
+        """One draw in the network's library's own object, which predicts what `predict` does.
+
+        Args:
+            chain: which chain, or particle.
+            draw: which draw; the last one if not given.
+
+        Returns:
+            Of Flax linen the variables for `module.apply`, of NNX and Equinox a module, of Haiku
+            `params` (or `(params, state)`), of a plain function its parameters, of several
+            networks a dict of these.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+        """
+        predictive = self.model.predictive
+        if predictive is None or predictive.network is None:
+            raise ValueError("This model has no network; build it with `crewel.wrap`.")
+        return predictive.network(
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
+        )
+
     def log_likelihood(self, x: Any = None, y: Any = None) -> Any:
         """Pointwise log likelihood, for LOO and model comparison: never scaled by any batch size.
 
         Args:
-            x: inputs (default: the training data).
+            x: inputs of a network (default: the training data).
             y: targets.
 
         Returns:
             The `DataTree` of `to_datatree` with the group `log_likelihood`, whose variable `y`
-            is `(chain, draw, row)`; `arviz_stats.loo` takes it.
+            is `(chain, draw, row)`; of a program of a model language, one variable for each
+            observed site. `arviz_stats.loo` takes it.
         """
-        rows = self.model.data if x is None else {"x": x, "y": y}
-        values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
+        if self.model.simulation is not None:
+            group = simulation.log_likelihood(self)
+        else:
+            rows = self.model.data if x is None else {"x": x, "y": y}
+            values = over_draws("log_likelihood", self.model.predictive, self.params, rows)
+            group = conversions.to_datatree({"log_likelihood": {"y": values}}, dims={"y": ["row"]})
         tree = self.to_datatree()
-        tree["log_likelihood"] = conversions.to_datatree(
-            {"log_likelihood": {"y": values}}, dims={"y": ["row"]}
-        )["log_likelihood"]
+        tree["log_likelihood"] = group["log_likelihood"]
         return tree
 
     def metrics(self, x: Any, y: Any, *, seed: int = 0) -> dict[str, float]:

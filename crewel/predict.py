@@ -15,15 +15,17 @@ BATCH_BYTES = 64 * 2**20  # of outputs and parameters that are on the device at 
 
 
 class Predictive(NamedTuple):
-    """How a model predicts: both are `jax.tree_util.Partial`.
+    """How a model predicts: all are `jax.tree_util.Partial`.
 
     Attributes:
         outputs: `(params, x) -> outputs`, leading axis of rows.
         distribution: `(params, outputs) -> NumPyro distribution over y`.
+        network: `params ->` the network's library's own object, or `None`.
     """
 
     outputs: Any
     distribution: Any
+    network: Any = None
 
     def log_likelihood(self, params: Any, x: Any, y: Any) -> jax.Array:
         """Log likelihood of each row, `(N,)`."""
@@ -78,11 +80,21 @@ def _log_likelihood(_: None, predictive: Predictive, params: Any, keys: Any, bat
     return jax.vmap(lambda p: predictive.log_likelihood(p, batch["x"], batch["y"]))(params)
 
 
+def _simulation(_: None, simulation: Any, params: Any, keys: Any, batch: Any) -> Any:
+    return jax.vmap(lambda p, key: simulation.run(simulation.program, p, key))(params, keys)
+
+
+def _pointwise(_: None, simulation: Any, params: Any, keys: Any, batch: Any) -> Any:
+    return jax.vmap(lambda p: simulation.pointwise(simulation.program, p))(params)
+
+
 KINDS = {
     "predictions": _predictions,
     "draws": _draws,
     "scores": _scores,
     "log_likelihood": _log_likelihood,
+    "simulation": _simulation,
+    "pointwise": _pointwise,
 }
 
 
@@ -105,7 +117,7 @@ def over_draws(
 
     Args:
         kind: one of `KINDS`.
-        predictive: the model's.
+        predictive: the model's, or (kinds `simulation` and `pointwise`) its `Simulation`.
         draws: parameters, leaves `(chain, draw, ...)`.
         batch: what the kind needs: inputs, or `{"x": ..., "y": ...}`.
         key: PRNG key where `y` is drawn.
@@ -119,8 +131,8 @@ def over_draws(
     """
     if predictive is None:
         raise ValueError(
-            "This model has no way to predict: it was built from a log density alone. Build it "
-            "with `crewel.wrap(network, x, y, ...)`, or evaluate your own function over "
+            "This model has no way to predict `y` from rows of `x`: it was not built of a "
+            "network. Use `crewel.wrap(network, x, y, ...)`, or evaluate a function of yours on "
             "`post.draws`."
         )
     chains, number = jax.tree.leaves(draws)[0].shape[:2]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from fnmatch import fnmatchcase
 from math import prod
 from typing import Any
 
@@ -11,6 +10,16 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from crewel.hierarchical import (
+    conditional,
+    given,
+    is_centred,
+    is_conditional,
+    names_used,
+    takes_latents,
+)
+from crewel.hierarchical import non_centred as non_centred
+from crewel.patterns import choose
 from crewel.trees import named_leaves
 
 Prior = Any
@@ -24,7 +33,7 @@ def fan_in(
     Weights get `distribution(0, scale / sqrt(fan_in))`, vectors and scalars (biases)
     `distribution(0, scale)`, so that the prior over functions keeps its size as layers widen
     (Neal 1996). The inputs are all axes but the last, or, of a leaf called `weight` (Equinox,
-    PyTorch order), all but the first.
+    PyTorch order), all but the first; a row of an `embedding` has one input.
 
     Args:
         scale: standard deviation of a unit's pre-activation for inputs of unit variance;
@@ -40,10 +49,10 @@ def fan_in(
     """
 
     def prior(path: str, shape: tuple[int, ...]) -> Any:
-        if len(shape) < 2:
+        leaf = path.rsplit(".", 1)[-1]
+        if len(shape) < 2 or leaf.startswith("embedding"):
             return distribution(0.0, scale)
-        torch_order = path.rsplit(".", 1)[-1] == "weight"
-        inputs = prod(shape[1:] if torch_order else shape[:-1])
+        inputs = prod(shape[1:] if leaf == "weight" else shape[:-1])
         return distribution(0.0, scale / inputs**0.5)
 
     return prior
@@ -52,64 +61,50 @@ def fan_in(
 NAMED: dict[str, Callable[[], Any]] = {"fan_in": fan_in}
 
 
-def _more_exact(one: str, other: str) -> bool:
-    return fnmatchcase(one, other) and not fnmatchcase(other, one)
+def _numbers(distribution: Any) -> Any:
+    """Its parameters as float arrays, so that one program serves `Normal(0, 1)` and any other."""
+
+    def number(leaf):
+        kind = jnp.result_type(leaf)
+        weak = not hasattr(leaf, "dtype") or jnp.issubdtype(kind, jnp.integer)
+        return jnp.asarray(leaf, jnp.result_type(float) if weak else kind)
+
+    return jax.tree.map(number, distribution)
 
 
-def _paths(shapes: Mapping[str, Any]) -> str:
-    return "\n".join(f"  {path}  {shape}" for path, shape in shapes.items())
+def _continuous(distribution: Any, path: str) -> None:
+    if distribution.support.is_discrete:
+        raise TypeError(
+            f"The prior for `{path}` is a {type(distribution).__name__}, which is discrete: "
+            "gradients need continuous parameters. Sum it out in the likelihood."
+        )
 
 
-def choose(patterns: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """The pattern that holds for each path.
-
-    Raises:
-        ValueError: a pattern that matches nothing, a path that nothing matches, or a path that
-            several patterns match of which none is more exact than the others.
-    """
-    chosen = {}
-    for path in shapes:
-        matching = [p for p in patterns if fnmatchcase(path, p)]
-        best = [p for p in matching if all(q == p or _more_exact(p, q) for q in matching)]
-        if not matching:
-            raise ValueError(
-                f"No prior pattern matches `{path}`; it would have no prior. Add a pattern, such "
-                f"as `'*'` for all the rest. Patterns: {list(patterns)}. The parameters are:\n"
-                f"{_paths(shapes)}"
-            )
-        if not best:
-            raise ValueError(
-                f"The prior patterns {matching} all match `{path}`, and none is more exact than "
-                f"the others. Write one for `{path}` itself. The parameters are:\n{_paths(shapes)}"
-            )
-        chosen[path] = best[0]
-    for pattern in patterns:
-        if not any(fnmatchcase(path, pattern) for path in shapes):
-            raise ValueError(
-                f"The prior pattern `{pattern}` matches no parameter. The parameters are:\n"
-                f"{_paths(shapes)}"
-            )
-    return chosen
-
-
-def _one(prior: Prior, path: str, shape: tuple[int, ...]) -> Any:
+def _one(prior: Prior, path: str, shape: tuple[int, ...], latents: Mapping[str, Any]) -> Any:
     if isinstance(prior, str):
         if prior not in NAMED:
             raise ValueError(f"No prior is called `{prior}`; there is {', '.join(NAMED)}.")
         prior = NAMED[prior]()
-    if not isinstance(prior, dist.Distribution):
-        if not callable(prior):
+    if isinstance(prior, dist.Distribution):
+        found = prior
+    else:
+        if not callable(prior) or isinstance(prior, type):
+            what = prior.__name__ if isinstance(prior, type) else f"a {type(prior).__name__}"
             raise TypeError(
-                f"The prior for `{path}` is a {type(prior).__name__}; it must be a NumPyro "
-                "distribution or a function `(path, shape) -> distribution`."
+                f"The prior for `{path}` is {what}; it must be a NumPyro distribution, such as "
+                "`Normal(0, 1)`, or a function `(path, shape) -> distribution`."
             )
-        prior = prior(path, shape)
-        if not isinstance(prior, dist.Distribution):
-            raise TypeError(
-                f"The prior function returned a {type(prior).__name__} for `{path}`; it must "
-                "return a NumPyro distribution."
-            )
-    own = prior.shape()
+        if takes_latents(prior):
+            prior, found = conditional(prior, path, shape, latents)
+        else:
+            prior = found = prior(path, shape)
+    if not isinstance(found, dist.Distribution):
+        raise TypeError(
+            f"The prior function returned a {type(found).__name__} for `{path}`; it must "
+            "return a NumPyro distribution."
+        )
+    _continuous(found, path)
+    own = found.shape()
     try:
         fits = jnp.broadcast_shapes(own, shape) == shape
     except ValueError:
@@ -118,21 +113,25 @@ def _one(prior: Prior, path: str, shape: tuple[int, ...]) -> Any:
         raise ValueError(
             f"The prior for `{path}` has shape {own}, which does not fit the parameter's {shape}."
         )
-    return prior
+    return prior if is_conditional(prior) else _numbers(prior)
 
 
-def assign(prior: Prior, params: Any) -> dict[str, Any]:
-    """A distribution for every leaf of `params`, by path.
+def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A prior for every leaf of `params`, by path.
 
     Args:
         prior: one NumPyro distribution for all leaves; a name; a function
-            `(path, shape) -> distribution`; or a dict of path patterns (`"*.kernel"`,
-            `"Dense_1.*"`) to any of these.
+            `(path, shape) -> distribution` or `(path, shape, latents) -> distribution`; or a
+            dict of path patterns (`"*.kernel"`, `"Dense_1.*"`) to any of these.
         params: pytree of arrays.
+        latents: distributions of the latents, by name, which hierarchical priors may use.
+
+    Returns:
+        Distributions by path; of a hierarchical prior, a function `latents -> distribution`.
 
     Raises:
-        ValueError: see `choose`; or a prior whose shape does not fit its leaf.
-        TypeError: a prior that is none of these.
+        ValueError: see `crewel.patterns.choose`; or a prior whose shape does not fit its leaf.
+        TypeError: a prior that is none of these, or discrete.
 
     Example:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -140,28 +139,57 @@ def assign(prior: Prior, params: Any) -> dict[str, Any]:
         >>> list(assign({"*.kernel": dist.Normal(0, 1), "*.bias": "fan_in"}, params))
         ['Dense_0.bias', 'Dense_0.kernel']
     """
-    shapes = {path: tuple(leaf.shape) for path, leaf in named_leaves(params).items()}
+    shapes = {path: tuple(jnp.shape(leaf)) for path, leaf in named_leaves(params).items()}
     if not isinstance(prior, Mapping):
-        return {path: _one(prior, path, shape) for path, shape in shapes.items()}
+        return {path: _one(prior, path, shape, latents or {}) for path, shape in shapes.items()}
     chosen = choose(prior, shapes)
-    return {path: _one(prior[chosen[path]], path, shape) for path, shape in shapes.items()}
+    return {
+        path: _one(prior[chosen[path]], path, shape, latents or {})
+        for path, shape in shapes.items()
+    }
 
 
-def log_prob(priors: Mapping[str, Any], tree: Any) -> jax.Array:
-    """Summed log density of the leaves of `tree` under their priors."""
+def of_latents(extra: Mapping[str, Any]) -> dict[str, Any]:
+    """The distributions of latents that are not in the network, checked.
+
+    Raises:
+        TypeError: one is no distribution, or discrete.
+    """
+    for name, prior in extra.items():
+        if not isinstance(prior, dist.Distribution):
+            raise TypeError(
+                f"`extra` at `{name}` is {prior!r}; it must be a NumPyro distribution, the "
+                "latent's prior. A fixed number belongs in the likelihood, for instance "
+                "`likelihood=crewel.likelihoods.gaussian(0.1)`."
+            )
+        _continuous(prior, name)
+    return {name: _numbers(prior) for name, prior in extra.items()}
+
+
+def log_prob(priors: Mapping[str, Any], tree: Any, latents: Mapping[str, Any]) -> jax.Array:
+    """Summed log density of the leaves of `tree` under their priors, in 32 bits or more."""
     leaves = named_leaves(tree)
-    return jnp.asarray(sum(jnp.sum(prior.log_prob(leaves[p])) for p, prior in priors.items()))
+    total = jnp.zeros(())
+    for path, prior in priors.items():
+        leaf = leaves[path]
+        wide = leaf.astype(jnp.promote_types(leaf.dtype, jnp.float32))
+        total += jnp.sum(given(prior, latents).log_prob(wide))
+    return total
 
 
 def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
-    """One draw of every leaf from its prior, in the structure and dtypes of `like`."""
-    leaves, structure = jax.tree.flatten(like)
-    keys = jax.random.split(key, max(len(leaves), 1))
-    drawn = []
-    for prior, leaf, leaf_key in zip(priors.values(), leaves, keys, strict=False):
+    """One draw of every leaf from its prior, in the structure and dtypes of `like`.
+
+    Latents are drawn before the leaves whose priors depend on them.
+    """
+    leaves = named_leaves(like)
+    keys = dict(zip(leaves, jax.random.split(key, max(len(leaves), 1)), strict=False))
+    drawn: dict[str, Any] = {}
+    for path in sorted(leaves, key=lambda path: is_conditional(priors[path])):
+        leaf, prior = leaves[path], given(priors[path], drawn)
         batch = leaf.shape[: len(leaf.shape) - prior.event_dim]
-        drawn.append(prior.expand(batch).sample(leaf_key).astype(leaf.dtype))
-    return jax.tree.unflatten(structure, drawn)
+        drawn[path] = prior.expand(batch).sample(keys[path]).astype(leaf.dtype)
+    return jax.tree.unflatten(jax.tree.structure(like), [drawn[path] for path in leaves])
 
 
 class PriorTable:
@@ -178,13 +206,20 @@ class PriorTable:
         self.shapes = dict(shapes)
 
     def __getitem__(self, path: str) -> Any:
-        """The distribution of one parameter."""
+        """The distribution of one parameter; of a hierarchical prior, a function of the latents."""
         return self.priors[path]
 
     def __repr__(self) -> str:
         """An aligned table."""
         rows = [("parameter", "shape", "prior")]
-        rows += [(p, str(self.shapes[p]), describe(d)) for p, d in self.priors.items()]
+        for path, prior in self.priors.items():
+            if is_conditional(prior):
+                kind, used = names_used(prior, self.shapes)
+                text = f"{kind} given {', '.join(used)}"
+                text += "" if is_centred(prior) else ", non-centred"
+            else:
+                text = describe(prior)
+            rows.append((path, str(self.shapes[path]), text))
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
         return "\n".join(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c}" for a, b, c in rows)
 

@@ -54,7 +54,8 @@ def build(
         transform_fn: What maps R^n to the support. `None`: the identity. A NumPyro constraint or
             transform: applied to each leaf. A pytree of those like `test_point`, or one that stops
             higher up, with `None` for the identity. A TFP bijector: on each leaf, or a joint one
-            on the whole tree. Else a function of the whole unconstrained tree.
+            on the whole tree. A `Transform`: itself. Else a function of the whole unconstrained
+            tree.
         test_point: Parameters inside their support: their structure, shapes and dtypes.
         inverse_transform_fn: The inverse of `transform_fn`. Found automatically for functions that
             act on each element alone (`jnp.exp`, `0.1 + 5 * jax.nn.sigmoid(x)`).
@@ -79,7 +80,9 @@ def build(
     """
     inverse, ildj = _partial(inverse_transform_fn), _partial(inverse_log_det_jacobian)
     _require_finite(test_point, "`test_point`", "Give finite parameters inside the support.")
-    if is_numpyro(transform_fn):
+    if isinstance(transform_fn, Transform):
+        transform = transform_fn
+    elif is_numpyro(transform_fn):
         transform = Transform(*from_numpyro(transform_fn, test_point))
     elif is_tfp(transform_fn):
         transform = Transform(*from_tfp(transform_fn))

@@ -21,6 +21,10 @@ class Static:
         """Hold `value`."""
         self.value = value
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the object."""
+        return self.value(*args, **kwargs)
+
     def __hash__(self) -> int:
         """Equal objects are of one type."""
         return hash(type(self.value))

@@ -2,57 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import numpyro.distributions as dist
 from jax.tree_util import Partial
 
-from crewel import bridges, likelihoods, priors
+from crewel import batch_stats as statistics
+from crewel import bridges, hierarchical, likelihoods, partial, priors, transforms, validation
+from crewel.bridges import several
+from crewel.driver import as_key
+from crewel.layout import Layout
 from crewel.model import Model
 from crewel.predict import Predictive
 from crewel.trees import named_leaves
 
 
 @dataclass(frozen=True)
-class _Layout:
-    """Where the network's parameters and the extra latents are in the model's parameters.
-
-    A network whose parameters are a dict takes the latents in beside its layers; any other pytree
-    goes under the key `network` where there are latents.
-    """
-
-    extra: tuple[str, ...]
-    merged: bool
-
-    def join(self, network: Any, latents: Mapping[str, Any]) -> Any:
-        if not self.extra:
-            return network
-        return {**(network if self.merged else {"network": network}), **latents}
-
-    def split(self, params: Any) -> tuple[Any, dict[str, Any]]:
-        if not self.extra:
-            return params, {}
-        latents = {name: params[name] for name in self.extra}
-        rest = {name: value for name, value in params.items() if name not in latents}
-        return rest if self.merged else rest["network"], latents
-
-
-@dataclass(frozen=True)
 class _Outputs:
-    layout: _Layout
+    layout: Layout
 
     def __call__(self, apply: Any, params: Any, x: Any) -> Any:
-        return apply(self.layout.split(params)[0], x)
+        return jax.tree.map(_wide, apply(self.layout.split(params)[0], x))
+
+
+def _wide(leaf: Any) -> Any:
+    """Outputs of half precision in 32 bits: a log density summed in 16 is noise."""
+    half = jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize < 4
+    return leaf.astype(jnp.float32) if half else leaf
 
 
 @dataclass(frozen=True)
 class _Distribution:
-    layout: _Layout
+    layout: Layout
     squeeze: bool
 
     def __call__(self, likelihood: Any, params: Any, outputs: Any) -> Any:
@@ -60,93 +45,48 @@ class _Distribution:
         return likelihood(outputs[..., 0] if self.squeeze else outputs, latents)
 
 
+@dataclass(frozen=True)
+class _Native:
+    layout: Layout
+
+    def __call__(self, rebuild: Any, params: Any) -> Any:
+        return rebuild(self.layout.split(params)[0])
+
+
+@dataclass(frozen=True)
+class _LogPrior:
+    layout: Layout
+
+    def __call__(self, chosen: Any, params: Any) -> Any:
+        return priors.log_prob(chosen, params, self.layout.split(params)[1])
+
+
 def _log_likelihood(predictive: Predictive, params: Any, batch: Any) -> Any:
     return predictive.log_likelihood(params, batch["x"], batch["y"])
 
 
-def _sample_prior(prior: Any, like: Any, key: Any) -> Any:
-    return priors.sample(prior, like, key)
-
-
 @dataclass(frozen=True)
 class _SampleNetwork:
-    layout: _Layout
+    layout: Layout
 
-    def __call__(self, init: Any, prior: Any, like: Any, key: Any) -> Any:
+    def __call__(self, init: Any, chosen: Any, like: Any, key: Any) -> Any:
         network_key, latent_key = jax.random.split(key)
-        latents = self.layout.split(priors.sample(prior, like, latent_key))[1]
-        return self.layout.join(init(network_key), latents)
+        latents = self.layout.split(priors.sample(chosen, like, latent_key))[1]
+        weights = self.layout.split(like)[0]
+        fresh = jax.tree.map(lambda new, old: new.astype(old.dtype), init(network_key), weights)
+        return self.layout.join(fresh, latents)
 
 
-def _rows(name: str, tree: Any) -> int:
-    counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
-    if len(counts) != 1 or counts == {()}:
-        raise ValueError(f"`{name}` must be an array, or a pytree of arrays, with one row a datum.")
-    return counts.pop()[0]
-
-
-def _check_data(x: Any, y: Any) -> None:
-    if _rows("x", x) != _rows("y", y):
-        raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {_rows('y', y)}.")
-    for name, tree in (("x", x), ("y", y)):
-        for leaf in jax.tree.leaves(tree):
-            bad = ~np.isfinite(np.asarray(leaf, float)) if leaf.dtype.kind == "f" else np.array([])
-            if bad.any():
-                where = np.argwhere(bad)[0]
-                raise ValueError(
-                    f"`{name}` has {int(bad.sum())} values that are NaN or infinite, the first in "
-                    f"row {where[0]}. Drop or impute those rows; unobserved ones can be masked "
-                    "in a likelihood function with `distribution.mask(...)`."
-                )
-
-
-def _check_likelihood(likelihood: likelihoods.Likelihood, predictive: Any, params: Any, x, y):
-    """The distribution must have exactly the shape of `y`; broadcasting hides wrong answers."""
-    seen: dict[str, Any] = {}
-
-    def look(params, x):
-        outputs = predictive.outputs(params, x)
-        distribution = predictive.distribution(params, outputs)
-        if not isinstance(distribution, dist.Distribution):
-            raise TypeError(
-                f"`likelihood` returned a {type(distribution).__name__}; it must return a NumPyro "
-                "distribution over `y`."
-            )
-        seen["outputs"] = jax.tree.map(jnp.shape, outputs)
-        seen["shape"], seen["name"] = distribution.shape(), type(distribution).__name__
-
-    jax.eval_shape(look, params, x)
-    if seen["shape"] != y.shape:
-        hint = ""
-        if seen["shape"] == (*y.shape, 1):
-            hint = " The outputs have a last axis of one: use `outputs[..., 0]`."
-        elif y.shape == (*seen["shape"], 1):
-            hint = " `y` has a last axis of one: pass `y[:, 0]`."
-        elif len(y.shape) == 2 and seen["shape"] == y.shape[:1]:
-            hint = " If `y` is one-hot, pass class numbers: `y.argmax(-1)`."
-        elif seen["shape"] == (y.shape[0], y.shape[0]):
-            hint = (
-                " Shapes `(N,)` and `(N, 1)` were broadcast against each other to `(N, N)`: the "
-                "density would sample, and be wrong. Use `outputs[..., 0]`."
-            )
-        raise ValueError(
-            f"The likelihood is a {seen['name']} of shape {seen['shape']} and `y` has shape "
-            f"{y.shape}; they must be equal, one value a datum. The network's outputs have shape "
-            f"{seen['outputs']}.{hint}"
-        )
-    if likelihood.classes:
-        classes = seen["outputs"][-1]
-        if y.dtype.kind not in "iu":
-            raise TypeError(
-                f"`y` has dtype {y.dtype}; a categorical likelihood needs class numbers: "
-                "`y.astype(int)`."
-            )
-        wrong = np.flatnonzero((np.asarray(y) < 0) | (np.asarray(y) >= classes))
-        if wrong.size:
-            raise ValueError(
-                f"`y` in row {wrong[0]} is {int(y[wrong[0]])}; with {classes} outputs the classes "
-                f"are 0 to {classes - 1}."
-            )
+def _network(network: Any, x: Any, batch_stats: str | None, **words: Any) -> statistics.Network:
+    few = jax.tree.map(lambda leaf: leaf[:8], x)
+    combine = words.pop("combine")
+    if isinstance(network, Mapping):
+        made = several.bridge(network, few, combine=combine, **words)
+    elif combine is None:
+        made = bridges.bridge(network, few, **words)
+    else:
+        raise TypeError("`combine` joins several networks: pass them as a dict by name.")
+    return statistics.settle(made, x, batch_stats)
 
 
 def wrap(
@@ -158,33 +98,51 @@ def wrap(
     likelihood: Any,
     extra: Mapping[str, Any] | None = None,
     example: Any = None,
-    seed: int = 0,
+    bayesian: str | Sequence[str] | None = None,
+    batch_stats: str | None = None,
+    dropout: Any = None,
+    call: Mapping[str, Any] | None = None,
+    combine: Callable[..., Any] | None = None,
+    seed: Any = 0,
 ) -> Model:
     """Make a network Bayesian: a `Model` over its parameters and the latents of the likelihood.
 
     Args:
-        network: a Flax linen module, or a function `apply(params, x) -> outputs`.
+        network: a module of Flax (linen or NNX) or Equinox; what `haiku.transform` returns; a
+            function `apply(params, x) -> outputs`; a pair `(init, apply)`; or a dict of these by
+            name.
         x: inputs, `(N, ...)`, or a pytree of such.
         y: targets, `(N, ...)`.
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
-            distribution`; or a name: `"fan_in"`.
+            distribution`, or `(path, shape, latents) -> distribution` for scales that are in
+            `extra` (see `crewel.priors.non_centred`); or a name: `"fan_in"`.
         likelihood: `"gaussian"`, `"heteroscedastic"`, `"student_t"`, `"categorical"`,
             `"bernoulli"`, `"poisson"`, one of `crewel.likelihoods`, or a function
             `(outputs, latents) -> distribution` over `y`, of exactly the shape of `y`.
-        extra: priors of latents that are not in the network, by name; the likelihood finds
-            their values in `latents`.
-        example: parameters: needed for a plain function; else instead of initialised ones.
+        extra: priors of latents that are not in the network, by name; the likelihood and the
+            prior find their values in `latents`.
+        example: parameters in the library's own form, such as trained ones; or a function
+            `key -> ` such, with which every chain's start is made. A plain function needs one.
+        bayesian: path patterns of the parameters to sample, or `"last"` for the last layer; the
+            rest keep the values of the example. Default: all.
+        batch_stats: `"frozen"` or `"per_draw"`, for a network that keeps batch statistics.
+        dropout: a key (or seed) switches the network's dropout on, with masks that stay the same;
+            `None`, the default, switches it off.
+        call: keywords of every call of the network: `{"train": False}`.
+        combine: of several networks, `(networks, x) -> outputs`, with the networks as functions
+            of their inputs; default: each on `x`, and a dict of outputs for the likelihood.
         seed: for the network's initialisation.
 
     Returns:
         A `Model`. `model.priors` is the table of priors; `init="network"` (the default where the
-        network can initialise itself), `"prior"` and `"uniform"` are its ways to start.
+        network can initialise itself, or `example` is a function), `"prior"` and `"uniform"` are
+        its ways to start.
 
     Raises:
         TypeError: an object that is no network, prior or likelihood; a parameter that is no float.
-        ValueError: rows of `x` and `y` differ in number or hold NaN; a prior pattern that does
-            not fit; a likelihood of another shape than `y`.
+        ValueError: rows of `x` and `y` differ in number or hold NaN; a pattern that does not fit;
+            a likelihood of another shape than `y`; batch statistics without a choice.
 
     Example:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -198,24 +156,36 @@ def wrap(
         sigma      ()      HalfNormal(scale=1)
     """
     x, y = jax.tree.map(jnp.asarray, (x, y))
-    _check_data(x, y)
+    validation.data(x, y)
+    key = as_key(seed)
     chosen = likelihoods.find(likelihood)
-    latents = {**chosen.extra, **(extra or {})}
-    net = bridges.bridge(network, x, example=example, seed=seed)
+    latents = priors.of_latents({**chosen.extra, **(extra or {})})
+    net = _network(
+        network,
+        x,
+        batch_stats,
+        combine=combine,
+        example=example,
+        key=key,
+        call=call,
+        dropout=_masks(dropout),
+    )
+    layout = Layout.of(net.params, tuple(latents))
+    shapes = {
+        path: tuple(jnp.shape(leaf))
+        for path, leaf in named_leaves(layout.join(net.params, {})).items()
+    }
+    net = partial.select(net, bayesian, shapes, jax.tree.map(lambda leaf: leaf[:8], x))
+    validation.parameters(layout.join(net.params, {}))
     weights = jax.tree.map(jnp.asarray, net.params)
-    clash = sorted(set(latents) & set(weights)) if isinstance(weights, dict) else []
-    if clash:
-        raise ValueError(f"`extra` has the names {clash}, which the network's parameters have too.")
-    layout = _Layout(tuple(latents), isinstance(weights, dict))
     inside = priors.assign(
-        dist.Normal(0.0, 1.0) if prior is None else prior, layout.join(weights, {})
+        dist.Normal(0.0, 1.0) if prior is None else prior, layout.join(weights, {}), latents
     )
     like = layout.join(weights, {name: jnp.zeros(d.shape()) for name, d in latents.items()})
-    chosen_priors = {
-        path: latents[path] if path in latents else inside[path] for path in named_leaves(like)
-    }
-    drawn = priors.sample(chosen_priors, like, jax.random.key(seed))
-    test_point = layout.join(weights, layout.split(drawn)[1])
+    named = named_leaves(like)
+    table = {path: latents[path] if path in latents else inside[path] for path in named}
+    test_point = layout.join(weights, layout.split(priors.sample(table, like, key))[1])
+
     outputs = jax.eval_shape(net.apply, weights, x)
     squeeze = (
         chosen.elementwise
@@ -224,26 +194,42 @@ def wrap(
         and outputs.shape[-1] == 1
     )
     predictive = Predictive(
-        outputs=Partial(_Outputs(layout), net.apply),
-        distribution=Partial(_Distribution(layout, squeeze), Partial(chosen.fn)),
+        outputs=Partial(_Outputs(layout), net.predict),
+        distribution=Partial(_Distribution(layout, squeeze), bridges.called(chosen.fn)),
+        network=Partial(_Native(layout), net.rebuild),
     )
-    _check_likelihood(chosen, predictive, test_point, x, y)
-    samplers = {"prior": Partial(_sample_prior, chosen_priors, like)}
+    density = predictive._replace(outputs=Partial(_Outputs(layout), net.apply), network=None)
+    validation.likelihood(density, test_point, x, y)
+    samplers = {"prior": Partial(priors.sample, table, like)}
     if net.init is not None:
-        start = Partial(_SampleNetwork(layout), net.init, chosen_priors, like)
+        start = Partial(_SampleNetwork(layout), net.init, table, like)
         samplers = {"network": start, **samplers}
-    constraints = [prior.support for prior in chosen_priors.values()]
     return Model(
         None,
         test_point,
-        jax.tree.unflatten(jax.tree.structure(like), constraints),
+        _transform(table, layout, test_point),
         data={"x": x, "y": y},
-        log_prior=Partial(priors.log_prob, chosen_priors),
-        log_likelihood=Partial(_log_likelihood, predictive),
+        log_prior=Partial(_LogPrior(layout), table),
+        log_likelihood=Partial(_log_likelihood, density),
         samplers=samplers,
         predictive=predictive,
         latents=tuple(latents),
-        priors=priors.PriorTable(
-            chosen_priors, {path: leaf.shape for path, leaf in named_leaves(like).items()}
-        ),
+        priors=priors.PriorTable(table, {path: leaf.shape for path, leaf in named.items()}),
     )
+
+
+def _masks(dropout: Any) -> Any:
+    """One key of dropout masks, or one for each of several networks."""
+    if isinstance(dropout, Mapping):
+        return {name: as_key(key) for name, key in dropout.items()}
+    return None if dropout is None else as_key(dropout)
+
+
+def _transform(table: Mapping[str, Any], layout: Layout, test_point: Any) -> Any:
+    """From the unconstrained space to the supports of the priors."""
+    latents = layout.split(test_point)[1]
+    supports = [hierarchical.given(prior, latents).support for prior in table.values()]
+    tree = jax.tree.unflatten(jax.tree.structure(test_point), supports)
+    if all(hierarchical.is_centred(prior) for prior in table.values()):
+        return tree
+    return hierarchical.transform(transforms.build(tree, test_point), table, layout)

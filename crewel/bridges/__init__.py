@@ -1,59 +1,148 @@
-"""From a network of any library to `Network`: example parameters, `apply`, `init`.
+"""From a network of any library to pure functions of its parameters.
 
-A bridge is one file with `bridge(network, x, *, example, seed) -> Network`. Which one a network
-belongs to is told by the names of the modules of its class and the classes above it, so that no
-library is imported to look.
+A bridge is one file with `bridge(network, x, *, example, key, call, dropout) -> Bridged`. Which
+one a network belongs to is told by the names of the modules of its class and the classes above
+it, so that no library is imported to look.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
 
-class Network(NamedTuple):
-    """A network as pure functions; both are `jax.tree_util.Partial`.
+from crewel.trees import Static
 
-    Attributes:
-        params: example parameters, a pytree of floats.
-        apply: `(params, x) -> outputs`.
-        init: `key -> params`, or `None` where there is only the example.
-    """
-
-    params: Any
-    apply: Callable[..., Any]
-    init: Callable[..., Any] | None
-
-
-BRIDGES = {"flax.linen": "linen"}
+BRIDGES = {
+    "flax.linen": "linen",
+    "flax.nnx": "nnx",
+    "haiku": "haiku",
+    "equinox": "equinox",
+}
 PLAIN = "function"
 
 
-def bridge(network: Any, x: Any, *, example: Any = None, seed: int = 0) -> Network:
+class Bridged(NamedTuple):
+    """A network as pure functions; all are `jax.tree_util.Partial`, whose numbers are leaves.
+
+    Attributes:
+        params: example parameters, a pytree of arrays.
+        run: `(params, state, x, training) -> (outputs, state)`. With `training` the statistics
+            of the batch `x` are used, and exactly those come back; else those in `state` are.
+        rebuild: `(params, state) ->` the library's own object.
+        init: `key -> params`, or `None` where there is only the example.
+        state: batch statistics; no leaves where the network has none.
+        given: whether the values in `state` are the user's, and not fresh ones.
+    """
+
+    params: Any
+    run: Callable[..., Any]
+    rebuild: Callable[..., Any]
+    init: Callable[..., Any] | None = None
+    state: Any = ()
+    given: bool = True
+
+
+def is_initialiser(example: Any) -> bool:
+    """Whether `example` is a function `key -> parameters`, and not parameters."""
+    return callable(example) and jax.tree_util.all_leaves([example])
+
+
+def library(network: Any) -> str | None:
+    """The file of the bridge that knows `network`, or `None`.
+
+    Example:
+        >>> library(lambda params, x: x) is None
+        True
+    """
+    # Equinox makes stateful models as pairs `(model, state)`.
+    head = network[0] if type(network) is tuple and network else network
+    modules = [cls.__module__ for cls in type(head).__mro__]
+    for prefix, name in BRIDGES.items():
+        if any(module == prefix or module.startswith(prefix + ".") for module in modules):
+            return name
+    return None
+
+
+def _unknown(network: Any) -> TypeError:
+    kind = f"{type(network).__module__}.{type(network).__qualname__}"
+    what = f"the class `{network.__qualname__}`" if isinstance(network, type) else f"a `{kind}`"
+    return TypeError(
+        f"Cannot wrap {what}. What can be wrapped: an instance of a module of "
+        f"{', '.join(BRIDGES)}; a function `apply(params, x) -> outputs` with `example=params`; a "
+        "pair `(init, apply)` of such functions; a dict of these by name. Any other network is "
+        "wrapped by hand, as a function: `crewel.wrap(lambda params, x: ..., x, y, "
+        "example=params, ...)`, with the parameters as a pytree of float arrays."
+    )
+
+
+def bridge(
+    network: Any,
+    x: Any,
+    *,
+    example: Any = None,
+    key: Any,
+    call: Mapping[str, Any] | None = None,
+    dropout: Any = None,
+) -> Bridged:
     """The pure functions of `network`.
 
     Args:
-        network: a module of a known library, or a function `apply(params, x)`.
-        x: inputs, leading axis of rows.
-        example: parameters: needed for a plain function, else instead of initialised ones.
-        seed: for the initialisation.
+        network: a module of a known library, a function `apply(params, x)`, or a pair
+            `(init, apply)`.
+        x: a few rows of inputs.
+        example: parameters in the library's own form, or a function `key -> ` such.
+        key: PRNG key of the initialisation.
+        call: keywords of each call of the network.
+        dropout: PRNG key of the dropout masks; `None` switches dropout off.
 
     Raises:
         TypeError: no bridge knows the object.
+        ValueError: `dropout` is given, and the outputs do not depend on it.
     """
-    modules = [cls.__module__ for cls in type(network).__mro__]
-    known = [
-        name
-        for prefix, name in BRIDGES.items()
-        if any(module == prefix or module.startswith(prefix + ".") for module in modules)
-    ]
-    if not known:
-        if not callable(network):
-            raise TypeError(
-                f"Cannot wrap a {type(network).__module__}.{type(network).__qualname__}. Wrap a "
-                f"module of {', '.join(BRIDGES)}, or a function `apply(params, x) -> outputs` "
-                "with `example=params`."
-            )
-    found = importlib.import_module(f"crewel.bridges.{known[0] if known else PLAIN}")
-    return found.bridge(network, x, example=example, seed=seed)
+    name = None if isinstance(network, type) else library(network)
+    pair = type(network) is tuple and len(network) == 2 and all(map(callable, network))
+    if name is None and (isinstance(network, type) or not (callable(network) or pair)):
+        raise _unknown(network)
+    found = importlib.import_module(f"crewel.bridges.{name or PLAIN}")
+    if name is None and not pair and example is None:
+        raise _unknown(network) if not hasattr(network, "__name__") else found.no_example()
+    try:
+        made = found.bridge(
+            network, x, example=example, key=key, call=dict(call or {}), dropout=dropout
+        )
+        jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
+    except Exception as error:
+        error.add_note(
+            f"crewel: while calling the network on rows like `x`: {jax.tree.map(jnp.shape, x)}. "
+            "If its call takes more than `x`, such as a flag for training, give it with "
+            "`call={'train': False}`; with `dropout=key` it draws masks."
+        )
+        raise
+    if dropout is not None and _ignores(made, dropout, x):
+        raise ValueError(
+            "`dropout` is given, and the network's outputs do not depend on that key. Leave it "
+            "out, or switch the network's dropout on with `call=`."
+        )
+    return made
+
+
+def _ignores(made: Bridged, dropout: Any, x: Any) -> bool:
+    other = jax.random.fold_in(dropout, 1)
+    run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
+
+    @jax.jit
+    def outputs(run):
+        return run(made.params, made.state, x, False)[0]
+
+    both = zip(jax.tree.leaves(outputs(made.run)), jax.tree.leaves(outputs(run)), strict=True)
+    return all(bool((a == b).all()) for a, b in both)
+
+
+def called(function: Callable[..., Any]) -> Partial:
+    """`function` as a `Partial` that compares by value; a `Partial` keeps its leaves."""
+    return function if isinstance(function, Partial) else Partial(Static(function))
