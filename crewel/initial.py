@@ -103,10 +103,10 @@ def _given(_: None, target: Target, params: Any, test_point: Any) -> Start:
     return _evaluate(target, strong(jax.vmap(target.transform.inverse)(params)), test_point)
 
 
-def _redraw(draw: Any, keys: Any) -> Start:
-    """Draw each chain's start until its log density is finite, at most `TRIES` times."""
+def _redraw(draw: Any, keys: Any, tries: int) -> Start:
+    """Draw each chain's start until its log density is finite, at most `tries` times."""
     start = draw(keys)
-    for attempt in range(1, TRIES):
+    for attempt in range(1, tries):
         bad = ~np.isfinite(np.asarray(start.log_density))
         if not bad.any():
             break
@@ -179,7 +179,9 @@ def from_draws(draws: Any, num_chains: int) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
 
 
-def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> Start:
+def find(
+    model: Any, target: Target, init: Any, num_chains: int, keys: Any, *, tries: int = TRIES
+) -> Start:
     """The initial states that `init=` asks for, with the density there.
 
     Args:
@@ -189,6 +191,7 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
             the model's `initial_state` if it has one, else its first sampler, else `"uniform"`.
         num_chains: chains.
         keys: one PRNG key a chain.
+        tries: how often a start is drawn, until the density is finite there.
 
     Raises:
         ValueError: an unknown name, or an `init` that does not fit the model.
@@ -207,7 +210,7 @@ def find(model: Any, target: Target, init: Any, num_chains: int, keys: Any) -> S
         sampler, test_point = model.samplers.get(init), model.test_point
         made = program(_draw, None, target, sampler, keys, test_point)
         compile_all(made)
-        start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys)
+        start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys, tries)
     else:
         if hasattr(init, "draws"):
             init = from_draws(init.params, num_chains)

@@ -39,9 +39,9 @@ class Rule(NamedTuple):
 
 _SHAPES = ("test point", "structure", "log density shape")
 _VALUES = (*_SHAPES, "log density at test point")
-_STARTS = (*_SHAPES, "initial states", "log density at starts")
+_STARTS = (*_VALUES, "initial states", "log density at starts")
 _ROWS = (*_STARTS, "likelihood shape")
-_SLOPES = (*_VALUES, *_STARTS, "gradient finite")
+_SLOPES = (*_STARTS, "gradient finite")
 
 RULES: tuple[Rule, ...] = (
     Rule("keywords", calls.keywords, call=True),
@@ -53,19 +53,19 @@ RULES: tuple[Rule, ...] = (
     Rule("broadcast", broadcast.outer_sum, _SHAPES),
     Rule("priors", priors.assigned, ("test point",)),
     Rule("log density at test point", finite.at_test_point, _SHAPES),
-    Rule("initial states", starts.found, _SHAPES),
-    Rule("support of initial states", starts.support, (*_SHAPES, "initial states")),
-    Rule("log density at starts", finite.at_initial_states, (*_SHAPES, "initial states")),
-    Rule("spread of initial states", starts.spread, (*_SHAPES, "initial states")),
-    Rule("gradient finite", gradients.finite, (*_VALUES, *_STARTS)),
-    Rule("parameters used", gradients.used, (*_SLOPES,)),
+    Rule("initial states", starts.found, _VALUES),
+    Rule("support of initial states", starts.support, (*_VALUES, "initial states")),
+    Rule("log density at starts", finite.at_initial_states, (*_VALUES, "initial states")),
+    Rule("spread of initial states", starts.spread, (*_VALUES, "initial states")),
+    Rule("gradient finite", gradients.finite, _STARTS),
+    Rule("parameters used", gradients.used, _SLOPES),
     Rule("parameters informed", gradients.informed, (*_SLOPES, "likelihood shape")),
     Rule("gradient norms", gradients.norms, (*_SLOPES, "parameters used")),
     Rule("prior support", priors.support, (*_SHAPES, "priors")),
     Rule("prior and likelihood", priors.split, _ROWS),
-    Rule("transform and inverse", transforms.round_trip, (*_STARTS,)),
-    Rule("log-determinant", transforms.log_determinant, (*_STARTS,)),
-    Rule("batches of chains", transforms.batches, (*_STARTS,)),
+    Rule("transform and inverse", transforms.round_trip, _STARTS),
+    Rule("log-determinant", transforms.log_determinant, _STARTS),
+    Rule("batches of chains", transforms.batches, _STARTS),
     Rule("rows independent", minibatch.independent, _ROWS),
     Rule("rows summed", minibatch.summed, _STARTS),
     Rule("minibatches", minibatch.unbiased, (*_ROWS, "rows independent")),

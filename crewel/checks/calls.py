@@ -148,7 +148,7 @@ def forecast(context: Context) -> Check:
     if row.gradients is None:
         return skipped(f"`{row.name}` does not say how many gradients a step takes.")
     each, note = context.gradient_seconds, context.few
-    if words.get("batch_size") is not None and context.num_data is not None:
+    if words.get("batch_size") is not None and context.num_data:
         each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
     least, most = row.gradients(backend_options(row) | context.options)

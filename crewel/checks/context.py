@@ -67,6 +67,12 @@ def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
     return best, result
 
 
+def row_values(target: Target, params: Any, batch: Any) -> jax.Array:
+    """The log likelihood of each row, of a model that has it."""
+    assert target.log_likelihood is not None
+    return target.log_likelihood(params, batch)
+
+
 class Context:
     """One model, and the call that is about to be made, as the checks see them.
 
@@ -93,9 +99,9 @@ class Context:
         return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
 
     @property
-    def num_data(self) -> int | None:
-        """Rows of data, or `None` where the model has none of its own."""
-        return None if self.model.data is None else self.target.num_data
+    def num_data(self) -> int:
+        """Rows of data; 0 where the model has none of its own."""
+        return 0 if self.model.data is None else self.target.num_data
 
     @cached_property
     def position(self) -> Any:
@@ -113,7 +119,7 @@ class Context:
     def _small(self) -> tuple[Target, float, float, Any]:
         """The density on few rows, the time of its gradient and of the full one, the gradient."""
         rows = self.num_data
-        if rows is not None and rows > ROWS:
+        if rows > ROWS:
             few = self.subset(ROWS)
             try:
                 jax.eval_shape(few.log_density, self.position)
@@ -175,14 +181,16 @@ class Context:
         if isinstance(init, str):
             return init
         if hasattr(init, "draws"):
-            init = initial.from_draws(init.draws, self.num_chains)
+            init = initial.from_draws(init.params, self.num_chains)
         params = initial.explicit(init, self.model.test_point, self.num_chains)
         return jax.tree.map(lambda leaf: leaf[: self.checked_chains], params)
 
     @cached_property
     def start(self) -> initial.Start:
         """The initial states, found as the call would find them."""
-        return initial.find(self.model, self.small, self.init, self.checked_chains, self.chain_keys)
+        chains = self.checked_chains
+        tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
+        return initial.find(self.model, self.small, self.init, chains, self.chain_keys, tries=tries)
 
     def started(self, chain: int) -> Any:
         """The unconstrained position at which a chain starts."""

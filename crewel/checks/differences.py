@@ -67,10 +67,10 @@ def _differences(
         target, position, directions, index, jnp.asarray(distances, jnp.result_type(float))
     )
     ahead, behind = np.moveaxis(np.asarray(found, np.float64).reshape(count, 2, -1), 1, 0)
-    slopes = sum(
-        (np.asarray(g, np.float64) * np.asarray(d, np.float64)).reshape(count, -1).sum(1)
-        for g, d in zip(jax.tree.leaves(grad), jax.tree.leaves(directions), strict=True)
-    )
+    slopes = np.zeros(count)
+    for g, d in zip(jax.tree.leaves(grad), jax.tree.leaves(directions), strict=True):
+        product = np.asarray(g, np.float64) * np.asarray(d, np.float64)
+        slopes += product.reshape(count, -1).sum(1)
     return slopes, (ahead - behind) / (2 * np.asarray(steps))
 
 
@@ -88,7 +88,8 @@ def gradient(context: Context) -> Check:
     precision, trouble = "float64", ""
     try:
         with double_precision():
-            slopes, found = _differences(*widen((context.small, position, directions)), STEPS)
+            target, start, ways = widen((context.small, position, directions))
+            slopes, found = _differences(target, start, ways, STEPS)
     except Exception as error:  # a model may be bound to single precision
         precision, trouble = "float32", f" In float64 the model does not run: {explain(error)}"
         slopes, found = _differences(context.small, position, directions, STEPS[:3])

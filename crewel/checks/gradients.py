@@ -10,7 +10,7 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.blame import blame_gradient
-from crewel.checks.context import Context, gradient
+from crewel.checks.context import Context, gradient, row_values
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.checks.words import count, names, number
 from crewel.protocol import Target
@@ -75,7 +75,7 @@ def used(context: Context) -> Check:
 @jax.jit
 def _likelihood_gradient(target: Target, position: Any) -> Any:
     def total(position):
-        return jnp.sum(target.log_likelihood(target.constrain(position), target.data))
+        return jnp.sum(row_values(target, target.constrain(position), target.data))
 
     return jax.grad(total)(position)
 
@@ -91,7 +91,7 @@ def informed(context: Context) -> Check:
     share = {path: float(np.mean(leaf == 0)) for path, leaf in found.items()}
 
     def likelihood(position):
-        return target.log_likelihood(target.constrain(position), target.data)
+        return row_values(target, target.constrain(position), target.data)
 
     uses = trace.used_inputs(trace.flatten(likelihood, context.position))
     unused = [path for path, is_used in zip(found, uses, strict=True) if not is_used]

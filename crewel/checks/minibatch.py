@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks.context import Context
+from crewel.checks.context import Context, row_values
 from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.checks.words import names, number
@@ -32,12 +32,12 @@ def _take(data: Any, first: int, last: int) -> Any:
 
 @jax.jit
 def _likelihood(target: Target, position: Any) -> jax.Array:
-    return target.log_likelihood(target.constrain(position), target.data)
+    return row_values(target, target.constrain(position), target.data)
 
 
 def independent(context: Context) -> Check:
     """A row's log likelihood is the same whichever other rows are in the batch."""
-    if context.target.log_likelihood is None or context.num_data is None:
+    if context.target.log_likelihood is None or not context.num_data:
         return skipped("The model has no `log_likelihood` a row.")
     if context.num_data < 2:
         return skipped("There is one row.")
@@ -88,7 +88,7 @@ def _repeat(target: Target, times: int) -> Target:
 
 def summed(context: Context) -> Check:
     """Data given twice and three times count twice and three times: rows are summed."""
-    if context.num_data is None:
+    if not context.num_data:
         return skipped("The model has no data of its own.")
     if context.target.log_likelihood is not None:
         return skipped("The rows have values of their own; see `rows independent`.")
@@ -136,12 +136,14 @@ def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any
         position
     )
     count = target.num_data // size
+    prior = target.log_prior
+    assert prior is not None
 
     def one(batch):
         def estimate(z):
             params = target.constrain(z)
-            likelihood = jnp.sum(target.log_likelihood(params, batch))
-            return target.log_prior(params) + target.num_data / size * likelihood
+            likelihood = jnp.sum(row_values(target, params, batch))
+            return prior(params) + target.num_data / size * likelihood
 
         return jax.value_and_grad(estimate)(position)
 
@@ -158,7 +160,7 @@ def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any
 def unbiased(context: Context) -> Check:
     """The mean over an epoch of the minibatch density, and of its gradient, is the full one."""
     target = context.target
-    if target.log_prior is None or target.log_likelihood is None or context.num_data is None:
+    if target.log_prior is None or target.log_likelihood is None or not context.num_data:
         return skipped(_NO_SPLIT)
     if context.num_data < 4:
         return skipped("There are too few rows for batches.")

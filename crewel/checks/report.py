@@ -183,7 +183,7 @@ def plain(value: Any) -> Any:
 def table(leaves: tuple[Leaf, ...]) -> str:
     """The parameters, aligned."""
     head = ("parameter", "shape", "dtype", "min", "max", "non-finite", "|gradient|", "prior")
-    rows = [head]
+    rows: list[tuple[str, ...]] = [head]
     for leaf in leaves:
         norm = "" if leaf.gradient_norm is None else f"{leaf.gradient_norm:.3g}"
         rows.append(

@@ -112,7 +112,7 @@ def log_density(context: Context) -> Check:
 
 def _row_counts(context: Context, closed: Any) -> set[int]:
     """Lengths of the data: of the model's own, or of the arrays that the density captures."""
-    if context.num_data is not None:
+    if context.num_data:
         return {context.num_data}
     return {const.shape[0] for const in closed.consts if jnp.ndim(const) > 0} - {1}
 

@@ -30,7 +30,8 @@ def found(context: Context) -> Check:
 def support(context: Context) -> Check:
     """The initial states lie inside the support of the transform."""
     for path, leaf in named_leaves(context.start.positions).items():
-        bad = ~np.isfinite(np.asarray(leaf, np.float64)).reshape(leaf.shape[0], -1).all(1)
+        finite = np.isfinite(np.asarray(leaf, np.float64)).reshape(leaf.shape[0], -1)
+        bad = np.asarray(~finite.all(1))
         if bad.any():
             return failed(
                 f"`{path}` is outside the support in the initial states of {bad.sum()} of "
@@ -46,7 +47,7 @@ def support(context: Context) -> Check:
     for path, leaf in named_leaves(context.init).items():
         leaf = np.asarray(leaf, np.float64)
         off = np.abs(np.asarray(again[path], np.float64) - leaf) > 1e-2 * (1 + np.abs(leaf))
-        bad = off.reshape(len(leaf), -1).any(1)
+        bad = np.asarray(off.reshape(len(leaf), -1).any(1))
         if bad.any():
             chain = int(bad.argmax())
             return failed(

@@ -19,7 +19,7 @@ y = ((3 + x) * (1 + 0.5 * rng.normal(size=100))).astype(np.float32)
 
 def log_density(params, stop=jax.lax.stop_gradient):
     mean = params["intercept"] + params["slope"] * x
-    noise = 0.2 * jnp.abs(stop(mean))
+    noise = 0.5 + 0.2 * jnp.abs(stop(mean))
     prior = dist.Normal(0, 10).log_prob(jnp.stack(list(params.values()))).sum()
     return dist.Normal(mean, noise).log_prob(y).sum() + prior
 
@@ -29,7 +29,6 @@ model.debug(seed=0)
 
 # Without the debugger
 from by_hand import blackjax_mclmc, blackjax_nuts  # noqa: E402
-
 
 
 def repaired(params):

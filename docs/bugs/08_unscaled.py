@@ -36,6 +36,8 @@ outputs = jax.vmap(lambda z: Network().apply({"params": z}, year)[:, 0])(
     {name: draws[name] for name in ("Dense_0", "Dense_1")}
 )
 fit = outputs.mean(0)
-print(f"NumPyro: {int(diverging.sum())} divergences; predictions between {fit.min():.2f} and "
-      f"{fit.max():.2f}, data between {warming.min():.2f} and {warming.max():.2f}.")
+print(
+    f"NumPyro: {int(diverging.sum())} divergences; predictions between {fit.min():.2f} and "
+    f"{fit.max():.2f}, data between {warming.min():.2f} and {warming.max():.2f}."
+)
 print(f"A constant has the error {warming.std():.2f}, the network {jnp.std(fit - warming):.2f}.")
