@@ -180,7 +180,7 @@ class Model:
             ...     {"scale": tfd.HalfNormal(1.0), "y": lambda scale: tfd.Normal(0.0, scale)}
             ... )
             >>> Model.from_tfp(joint.experimental_pin(y=0.5))
-            <crewel.Model: 1 parameters in 1 leaves>
+            <crewel.Model: 1 parameter in 1 leaf>
         """
         from crewel.bridges import tfp
 

@@ -105,9 +105,7 @@ def test_density_is_that_of_the_program(model):
 
 def test_the_tutorials_network_runs_and_predicts(model):
     _, _, x, y = iris()
-    ensemble = model.optimize.optax_adam(
-        seed=0, num_particles=128, num_steps=300, progress=False
-    )
+    ensemble = model.optimize.optax_adam(seed=0, num_particles=128, num_steps=300, progress=False)
     assert ensemble.draws["layer_1"]["w"].shape == (128, 1, 4, 8)
     votes = ensemble.predict(x)["predictions"]["y"].values[:, 0]
     share = (votes[..., None] == np.arange(3)).mean(0)
