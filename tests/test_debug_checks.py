@@ -260,6 +260,20 @@ def test_outer_sum_says_the_line():
     assert 'in squared: `return -jnp.sum((Y[:, None] - X @ p["w"]) ** 2)`' in found.message
 
 
+def test_outer_sum_in_a_numpyro_model():
+    import numpyro
+
+    def line(x, y):
+        w = numpyro.sample("w", dist.Normal(0, 1).expand([3]).to_event(1))
+        numpyro.sample("y", dist.Normal(x @ w, 1.0), obs=y)
+
+    found = check("broadcast", cw.Model.from_numpyro(line, X, Y[:, None]))
+    assert found.status == "warned"
+    assert "combines shapes (20, 1) and (20,)" in found.message
+    assert "in log_prob: `" in found.message  # NumPyro's own line: the user's has returned
+    assert check("broadcast", cw.Model.from_numpyro(line, X, Y)).status == "passed"
+
+
 def gaussian_process(p):
     apart = ((X[:, None] - X[None]) ** 2).sum(-1)
     chol = jnp.linalg.cholesky(jnp.exp(-apart * jnp.exp(p["w"][0])) + 0.1 * jnp.eye(N))
@@ -643,10 +657,11 @@ def test_tails_that_cannot_be_normalised(density, transform, leaf):
         (dist.LogNormal(0.0, 10.0), positive),
         (dist.Beta(0.5, 0.5), dist.constraints.unit_interval),
         (dist.Dirichlet(jnp.ones(3)), dist.constraints.simplex),
+        (dist.LKJCholesky(3), dist.constraints.corr_cholesky),
     ],
 )
 def test_tails_of_proper_densities(prior, transform):
-    point = {"a": jnp.full(prior.event_shape, 1 / 3)}
+    point = {"a": jnp.eye(3) if prior.event_dim == 2 else jnp.full(prior.event_shape, 1 / 3)}
     model = cw.Model(lambda p: prior.log_prob(p["a"]).sum(), point, transform)
     assert check("tails", model).status == "passed"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
+_CHECKS = str(Path(__file__).resolve().parent)
 _STANDARD = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
 _LIBRARIES = {
     *("jax", "jaxlib", "flax", "haiku", "equinox", "numpyro", "blackjax", "optax", "numpy"),
@@ -42,16 +43,41 @@ def is_library(file: str) -> bool:
     """
     if file.startswith((_PACKAGE, "<frozen", "<string>")):
         return True
-    parts = Path(file).parts
-    for folder in ("site-packages", "dist-packages"):
-        if folder in parts:
-            return parts[parts.index(folder) + 1].removesuffix(".py") in _LIBRARIES
+    package = _package(file)
+    if package is not None:
+        return package in _LIBRARIES
     return any(file.startswith(str(Path(folder)) + "/") for folder in _STANDARD if folder)
 
 
+def _package(file: str) -> str | None:
+    """The installed package that a file belongs to."""
+    parts = Path(file).parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return parts[parts.index(folder) + 1].removesuffix(".py")
+    return None
+
+
 def innermost(frames: Iterable[Line]) -> Line | None:
-    """The first frame that is not a library's; `frames` go from the innermost out."""
-    return next((line for line in frames if not is_library(line.file)), None)
+    """The user's frame nearest to where things happen; `frames` go from the innermost out.
+
+    Where there is none, as in a density that a library puts together, it is that library's frame.
+    """
+    nearest = None
+    for line in frames:
+        if line.file.startswith(_CHECKS):  # all further out is who asked for the check
+            break
+        if not is_library(line.file):
+            return line
+        if nearest is None and not _hidden(line.file):
+            nearest = line
+    return nearest
+
+
+def _hidden(file: str) -> bool:
+    """Whether a file says nothing to a user: of JAX, Crewel or Python itself."""
+    package = _package(file)
+    return file.startswith((_PACKAGE, "<")) or package is None or package in ("jax", "jaxlib")
 
 
 def of_exception(error: BaseException) -> Line | None:

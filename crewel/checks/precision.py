@@ -14,7 +14,7 @@ def double_precision() -> AbstractContextManager[Any]:
     """JAX with float64, for a `with` block in this thread."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # JAX 0.5  # pyright: ignore[reportAttributeAccessIssue]
+    from jax.experimental import enable_x64  # type: ignore[attr-defined]  # JAX 0.5
 
     return enable_x64()
 

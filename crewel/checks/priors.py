@@ -161,13 +161,24 @@ def split(context: Context) -> Check:
 
 
 @jax.jit
-def _along_rays(target: Target, position: Any, direction: Any, distances: jax.Array) -> jax.Array:
-    def at(s: Any) -> jax.Array:
-        return target.log_density(
-            jax.tree.map(lambda z, d: z + (s * d).astype(z.dtype), position, direction)
-        )
+def _along_ray(
+    target: Target, position: Any, direction: Any, distances: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The log density along a ray, and whether the parameters differ from those one point before.
 
-    return jax.lax.map(at, distances)
+    They do not where the transform has reached the end of what its floats can tell apart.
+    """
+
+    def at(s: Any) -> tuple[jax.Array, Any]:
+        there = jax.tree.map(lambda z, d: z + (s * d).astype(z.dtype), position, direction)
+        return target.log_density(there), target.constrain(there)
+
+    values, params = jax.lax.map(at, distances)
+    moved = [
+        jnp.any((leaf[1:] != leaf[:-1]).reshape(len(distances) - 1, -1), axis=1)
+        for leaf in jax.tree.leaves(params)
+    ]
+    return values, jnp.concatenate([jnp.ones(1, bool), jnp.any(jnp.stack(moved), axis=0)])
 
 
 def tails(context: Context) -> Check:
@@ -181,17 +192,18 @@ def tails(context: Context) -> Check:
         return skipped(TOO_SLOW)
     position = context.place
     leaves, structure = jax.tree.flatten(position)
-    distances = np.concatenate([FAR, -np.asarray(FAR)]).astype(np.float32)
+    distances = np.asarray(FAR, np.float32)
     looked = [i for i in np.linspace(0, len(leaves) - 1, count).astype(int) if leaves[i].size]
     drawn = jax.tree.leaves(context.normal(5, position))
     flat: dict[str, np.ndarray] = {}
     for i in looked:
         direction = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
         direction[i] = drawn[i]
-        found = _along_rays(target, position, structure.unflatten(direction), distances)
-        for values in np.asarray(found, np.float64).reshape(2, -1):
-            if not _falls(values):
-                flat[paths[i]] = values
+        for sign in (1, -1):
+            found = _along_ray(target, position, structure.unflatten(direction), sign * distances)
+            values, moved = np.asarray(found[0], np.float64), np.asarray(found[1])
+            if not _falls(values, moved):
+                flat[paths[i]] = np.where(moved, values, np.nan)
     if flat:
         path, values = next(iter(flat.items()))
         last = np.flatnonzero(np.isfinite(values))[-1]
@@ -207,12 +219,11 @@ def tails(context: Context) -> Check:
     return passed(f"The log density falls far out along {len(looked)} of {len(leaves)} leaves.")
 
 
-def _falls(values: np.ndarray) -> bool:
-    """Whether it falls between the two farthest points at which it is finite, or cannot be told."""
-    finite = np.flatnonzero(np.isfinite(values))
-    if len(finite) < 2 or finite[-1] < 2 or finite[-1] - finite[-2] > 1:
+def _falls(values: np.ndarray, moved: np.ndarray) -> bool:
+    """Whether it falls between the two farthest points that tell, or cannot be told."""
+    known = np.flatnonzero(np.isfinite(values) & moved)
+    if len(known) < 2 or known[-1] - known[-2] > 1:
         return True
-    beyond = values[finite[-1] + 1 :]
-    if (beyond == -np.inf).any():
-        return True
-    return bool(values[finite[-1]] < values[finite[-2]] - 1e-3)
+    last, before = known[-1], known[-2]
+    later = values[last:]  # where the parameters stay, their Jacobian may still fall
+    return bool((later < values[before] - 1e-3).any())

@@ -28,27 +28,6 @@ def numpyro_nuts(log_density, start, num_warmup=500, num_draws=1000):
     return mcmc.get_samples(), mcmc.get_extra_fields()["diverging"]
 
 
-def blackjax_mclmc(log_density, start, num_warmup=2000, num_draws=5000):
-    """Draws of MCLMC, which has no accept step, from BlackJAX."""
-    init_key, tune_key, draw_key = jax.random.split(jax.random.key(0), 3)
-    state = blackjax.mclmc.init(start, log_density, init_key)
-    state, tuned, _ = blackjax.mclmc_find_L_and_step_size(
-        mclmc_kernel=blackjax.mclmc.build_kernel(),
-        num_steps=num_warmup,
-        state=state,
-        rng_key=tune_key,
-        logdensity_fn=log_density,
-    )
-    kernel = blackjax.mclmc(log_density, L=tuned.L, step_size=tuned.step_size)
-
-    def step(state, key):
-        state, _ = kernel.step(key, state)
-        return state, state.position
-
-    keys = jax.random.split(draw_key, num_draws)
-    return jax.jit(lambda state: jax.lax.scan(step, state, keys)[1])(state)
-
-
 def blackjax_sgld(gradient, start, data, batch_size, step_size, num_draws=20_000):
     """Draws of stochastic gradient Langevin dynamics from BlackJAX; the second half."""
     kernel = blackjax.sgld(gradient)
@@ -56,7 +35,7 @@ def blackjax_sgld(gradient, start, data, batch_size, step_size, num_draws=20_000
     def step(position, key):
         row_key, step_key = jax.random.split(key)
         rows = jax.random.choice(row_key, len(jax.tree.leaves(data)[0]), (batch_size,))
-        batch = jax.tree.map(lambda leaf: leaf[rows], data)
+        batch = jax.tree.map(lambda leaf: jax.numpy.asarray(leaf)[rows], data)
         position = kernel.step(step_key, position, batch, step_size)
         return position, position
 
