@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -893,3 +895,14 @@ def test_a_missing_flag_of_the_call_is_hinted_at():
     with pytest.raises(TypeError, match="train") as caught:
         cw.wrap(LinenDrop(), x, y, likelihood="gaussian")
     assert "`call={'train': False}`" in caught.value.__notes__[-1]
+
+
+@pytest.mark.slow
+def test_the_page_of_bridges_runs():
+    page = (Path(__file__).parents[1] / "docs" / "bridges.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert all(block.count("\n") <= 12 for block in blocks)
+    scope: dict[str, Any] = {}
+    for block in blocks:
+        exec(compile(block, "docs/bridges.md", "exec"), scope)
+    assert repr(scope["model"].priors).count("Normal given tau, non-centred") == 4
