@@ -132,9 +132,12 @@ def _float_like(leaf: Any) -> Any:
 
 
 @jax.jit
-def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Array]:
+def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Array, Tree]:
+    """There, back, the log-determinant, and how far a unit step goes, which is what 0 is near."""
     u = transform.inverse(params)
-    return u, transform.forward(u), transform.log_det(u)
+    again = transform.forward(u)
+    step = transform.forward(jax.tree.map(lambda leaf: leaf + 1, u))
+    return u, again, transform.log_det(u), jax.tree.map(lambda a, b: jnp.abs(a - b), step, again)
 
 
 def _require_finite(tree: Tree, what: str, hint: str) -> None:
@@ -150,15 +153,17 @@ def _check(transform: Transform, test_point: Tree) -> None:
         "and `inverse_transform_fn` are swapped. See where `test_point` lies, then the two "
         "functions."
     )
-    u, again, log_det = _round_trip(transform, test_point)
+    u, again, log_det, step = _round_trip(transform, test_point)
     _require_finite(u, "The inverse transform of `test_point`", reasons)
     check_like(again, test_point, "`transform_fn(inverse(test_point))`", reasons)
     _require_finite(again, "`transform_fn(inverse(test_point))`", reasons)
-    leaves = jax.tree.leaves(again), jax.tree.leaves(test_point)
-    for name, a, b in zip(leaf_paths(test_point), *leaves, strict=True):
+    leaves = (jax.tree.leaves(tree) for tree in (again, test_point, step))
+    for name, a, b, far in zip(leaf_paths(test_point), *leaves, strict=True):
         found, wanted = np.asarray(a, np.float64), np.asarray(b, np.float64)
         off = np.abs(found - wanted).max(initial=0.0)
-        if off > np.sqrt(float(jnp.finfo(_float_like(a)).eps)) * np.abs(wanted).max(initial=0.0):
+        far = np.asarray(far, np.float64)
+        size = max(np.abs(wanted).max(initial=0.0), far.max(initial=0.0, where=np.isfinite(far)))
+        if off > np.sqrt(float(jnp.finfo(_float_like(a)).eps)) * size:
             raise ValueError(
                 f"`transform_fn(inverse(test_point))` is off by {off:.3g} at leaf `{name}` (up to "
                 f"{np.abs(wanted).max():.3g} in size). {reasons}"

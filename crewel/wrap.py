@@ -214,7 +214,9 @@ def wrap(
         samplers=samplers,
         predictive=predictive,
         latents=tuple(latents),
-        priors=priors.PriorTable(table, {path: leaf.shape for path, leaf in named.items()}),
+        priors=priors.PriorTable(
+            {**inside, **latents}, {path: leaf.shape for path, leaf in named.items()}
+        ),
     )
 
 

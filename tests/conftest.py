@@ -24,6 +24,7 @@ BOTH_LANES = [
     "test_contract.py",
     "test_function_space.py",
     "test_metrics.py",
+    "test_models.py",
     "test_project.py",
     "test_transforms.py",
 ]

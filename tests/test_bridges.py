@@ -151,7 +151,8 @@ def posterior_of(model, draws=3, seed=0):
     )
     for name in model.latents:
         made[name] = np.abs(made[name])
-    return Posterior(made, {}, None, None, np.zeros(2), "", {}, {}, model, None)
+    none = dict.fromkeys(("losses", "state", "starts", "keys", "algorithm"))
+    return Posterior(draws=made, stats={}, options={}, timing={}, model=model, **none)
 
 
 def outputs(post, x):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,9 +18,18 @@ from crewel.simulation import Simulation
 from crewel.trees import leaf_paths
 
 
-def _ppl() -> Any:
+@contextmanager
+def _oryx() -> Iterator[Any]:
+    """Oryx's `ppl`, with its own rule for `jax.vmap` where JAX 0.5 looks for one.
+
+    Oryx 0.2.9 has two rules for random variables under `vmap`: its own, and a general one that
+    evaluates them and so loses their density without a word. JAX 0.5 asks for the general one
+    first, even of what is not mapped: the weights of a network that is mapped over rows would have
+    no prior. It is laid aside while a program is traced, and put back.
+    """
     try:
         from oryx.core import ppl
+        from oryx.distributions.distribution_extensions import random_variable_p
     except (ImportError, AttributeError) as error:  # on JAX from 0.6 on, `import oryx` fails so
         raise ImportError(
             "Oryx is missing, or does not import: 0.2.9, its last release, needs JAX up to 0.5 "
@@ -27,7 +37,14 @@ def _ppl() -> Any:
             "pip install 'crewel[oryx]'. That extra cannot be combined with `crewel[all]`. To stay "
             "here, write the model in NumPyro: `Model.from_numpyro`."
         ) from error
-    return ppl
+    from jax.interpreters import batching
+
+    general = batching.fancy_primitive_batchers.pop(random_variable_p, None)
+    try:
+        yield ppl
+    finally:
+        if general is not None:
+            batching.fancy_primitive_batchers[random_variable_p] = general
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"])
@@ -69,19 +86,20 @@ def _without(sample: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, A
 
 def _log_joint(program: _Program, params: Any) -> jax.Array:
     fn, args = program.parts()
-    return _ppl().joint_log_prob(fn)(_merge(params, program.observed), *args)
+    with _oryx() as ppl:
+        return ppl.joint_log_prob(fn)(_merge(params, program.observed), *args)
 
 
 def _log_prior(program: _Program, params: Any) -> jax.Array:
     fn, args = program.parts()
-    ppl = _ppl()
-    return ppl.joint_log_prob(ppl.intervene(fn, **program.observed))(params, *args)
+    with _oryx() as ppl:
+        return ppl.joint_log_prob(ppl.intervene(fn, **program.observed))(params, *args)
 
 
 def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Array:
     fn, args = program.parts()
-    ppl = _ppl()
-    value = ppl.joint_log_prob(ppl.intervene(fn, **params))(program.observed, *args)
+    with _oryx() as ppl:
+        value = ppl.joint_log_prob(ppl.intervene(fn, **params))(program.observed, *args)
     return jnp.reshape(value, (1,))
 
 
@@ -94,14 +112,15 @@ def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
 
 def _sample(program: _Program, key: Any) -> dict[str, Any]:
     fn, args = program.parts()
-    return _without(_ppl().joint_sample(fn)(key, *args), program.observed)
+    with _oryx() as ppl:
+        return _without(ppl.joint_sample(fn)(key, *args), program.observed)
 
 
 def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
     """The random values that are no parameters, and what the program returns, as `output`."""
     fn, args = program.parts()
-    ppl = _ppl()
-    output, made = ppl.trace(ppl.intervene(fn, **params))(key, *args)
+    with _oryx() as ppl:
+        output, made = ppl.trace(ppl.intervene(fn, **params))(key, *args)
     return {**made, "output": output}
 
 
@@ -112,6 +131,40 @@ def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
     return replace(program, arrays=frozen.arrays, code=frozen.static)
 
 
+def _random_values(jaxpr: Any) -> int:
+    """How many values a traced program draws from distributions whose density Oryx knows."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "random_variable":
+            total += len(equation.outvars)
+            continue
+        for param in equation.params.values():
+            inner = getattr(param, "jaxpr", param)
+            total += _random_values(inner) if hasattr(inner, "eqns") else 0
+    return total
+
+
+def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
+    """The program's random variables.
+
+    Raises:
+        ValueError: Oryx knows the density of fewer values than the program names.
+    """
+    with _oryx() as ppl:
+        jaxpr, sample = jax.make_jaxpr(ppl.joint_sample(fn), return_shape=True)(
+            jax.random.key(0), *args
+        )
+    names, known = leaf_paths(sample), _random_values(jaxpr.jaxpr)
+    if known < len(names):
+        raise ValueError(
+            f"The program names {len(names)} values, {', '.join(f'`{n}`' for n in names)}, and "
+            f"Oryx knows the density of {known} of them. Name only what is drawn from a "
+            "distribution of `oryx.distributions`: not `jax.random.normal`, nor a function of "
+            "other values."
+        )
+    return names
+
+
 def model(
     fn: Callable[..., Any],
     args: tuple,
@@ -120,9 +173,7 @@ def model(
     initial_state: Any,
 ) -> Model:
     """See `crewel.Model.from_oryx`."""
-    names = leaf_paths(
-        jax.eval_shape(lambda key: _ppl().joint_sample(fn)(key, *args), jax.random.key(0))
-    )
+    names = _names(fn, args)
     unknown = sorted(set(leaf_paths(observed)) - set(names))
     if unknown:
         raise ValueError(

@@ -44,7 +44,7 @@ def _function(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., li
         with warnings.catch_warnings():
             # The graph asks for float64 everywhere; in 32-bit mode JAX says so at every operation.
             warnings.filterwarnings("ignore", message="Explicitly requested dtype")
-            return list(graph(*(values[name] for name in names)))
+            return list(graph(*(values[name] for name in names)) or ())
 
     return call
 
