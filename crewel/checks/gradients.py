@@ -69,7 +69,7 @@ def used(context: Context) -> Check:
             "that are all off. Nothing moves it.",
             leaves=zero,
         )
-    return passed(f"Of {count(len(paths), 'leaf')}, all.")
+    return passed(f"{count(len(paths), 'leaf')}, all in use.")
 
 
 @jax.jit

@@ -53,7 +53,8 @@ def round_trip(context: Context) -> Check:
                     )
                 if off >= worst:
                     worst, where = float(off), path
-    return passed(f"There and back is exact to {worst:.0e} (`{where}`).", error=worst)
+    text = f"exact to {worst:.0e} (`{where}`)" if worst else "exact"
+    return passed(f"There and back is {text}.", error=worst)
 
 
 @jax.jit
@@ -100,7 +101,8 @@ def log_determinant(context: Context) -> Check:
                 wanted=wanted,
             )
         worst = max(worst, abs(claimed - wanted) / max(1.0, size))
-    return passed(f"Agrees with automatic differentiation to {worst:.0e}.", error=worst)
+    text = f"to {worst:.0e}" if worst else "exactly"
+    return passed(f"Agrees with automatic differentiation {text}.", error=worst)
 
 
 def _compare(context: Context, position: Any) -> tuple[float, float, float] | str:
