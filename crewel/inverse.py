@@ -168,7 +168,9 @@ def _aval(var: Any) -> Any:
 
 def _body(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The program inside an equation that only calls it (`jit`, custom derivatives, remat)."""
-    if eqn.primitive.name not in _CALLS:
+    # Oryx, once imported, puts functions such as softplus into calls of their own name.
+    of_oryx = {"jaxpr", "in_tree", "out_tree", "num_consts"} <= set(eqn.params)
+    if eqn.primitive.name not in _CALLS and not of_oryx:
         return None
     for param in eqn.params.values():
         if isinstance(param, ClosedJaxpr):

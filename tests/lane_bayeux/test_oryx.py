@@ -12,6 +12,7 @@ from oryx.core import ppl
 from sklearn.datasets import load_iris
 
 import crewel as cw
+from crewel.transforms import build
 
 QUICK = {"num_chains": 2, "num_warmup": 150, "num_draws": 150, "progress": False}
 
@@ -213,3 +214,10 @@ def test_errors(model):
         post.predict(rows=x)
     with pytest.raises(ValueError, match="log likelihood of all data at once"):
         post.log_likelihood()
+
+
+def test_softplus_is_inverted_after_oryx_is_imported():
+    """Oryx puts `jax.nn.softplus` into a call of its own."""
+    transform = build(jax.nn.softplus, jnp.array(2.0))
+    np.testing.assert_allclose(transform.inverse(jnp.array(2.0)), np.log(np.expm1(2.0)), rtol=1e-6)
+    np.testing.assert_allclose(transform.log_det(jnp.array(-80.0)), -80.0, rtol=1e-6)
