@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel import initial
+from crewel import initial, one_shot
 from crewel.adapters import ALGORITHMS
 from crewel.execution import execute
-from crewel.options import WORDS, split
+from crewel.options import split, words_of
 from crewel.posterior import Posterior
 from crewel.protocol import Algorithm
 
@@ -52,6 +52,13 @@ def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:
     return keys[:, 0], keys[:, 1], keys[:, 2]
 
 
+def _plan(row: Algorithm, ours: dict[str, Any]) -> dict[str, Any]:
+    """Steps of warm-up and of sampling. A fit's steps are its warm-up, an optimizer's its all."""
+    if row.family == "optimize":
+        return {"keep": False, "num_warmup": 0, "num_draws": ours["num_steps"]}
+    return {"keep": True, "num_warmup": ours.get("num_warmup", ours.get("num_steps", 0))}
+
+
 def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     """Run `row` on `model`.
 
@@ -69,19 +76,19 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     ours, theirs = split(row, kwargs)
     check_needs(model, row)
     key = as_key(seed)
-    num_chains = ours.get("num_chains") or ours["num_particles"]
+    num_chains = ours["num_particles" if row.family == "optimize" else "num_chains"]
     target = model.target(jacobian=row.family != "optimize")
     started = time.perf_counter()
     inits, warmups, draws = chain_keys(key, num_chains)
     start = initial.find(model, target, ours["init"], num_chains, inits)
     initial.require_finite(start)
-    keep = row.family != "optimize"
-    result = execute(
+    run_it = execute if row.resumable else one_shot.execute
+    result = run_it(
         row,
         target,
         model.test_point,
         theirs,
-        ours | {"keep": keep, "num_draws": ours.get("num_draws") or ours["num_steps"]},
+        ours | _plan(row, ours),
         keys=(warmups, draws),
         positions=start.positions,
     )
@@ -93,7 +100,7 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
     """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
     row = next(row for row in ALGORITHMS if row.name == post.algorithm)
-    if "num_draws" not in WORDS[row.family]:
+    if "num_draws" not in words_of(row) or not row.resumable:
         raise ValueError(
             f"`{row.name}` has no draws to go on with; start another run with `init=`."
         )
@@ -103,7 +110,7 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
         post.model.target(),
         post.model.test_point,
         theirs,
-        ours | {"keep": True, "progress": progress},
+        ours | _plan(row, ours) | {"progress": progress},
         keys=(post.keys, post.keys),  # there is no warm-up
         state=post.state,
         starts=post.starts,

@@ -54,7 +54,7 @@ def execute(
     """
     clock = time.perf_counter()
     num_chains = keys[0].shape[0]
-    placement = place(row, words["chain_method"], num_chains)
+    placement = place(row, words.get("chain_method", "auto"), num_chains)
     run = _Run(row, target, like, options, words, placement, keys, positions, state, starts)
     total = num_chains * (run.num_warmup * (state is None) + run.num_draws)
     bar = Progress(row.name, total, show=words["progress"])
@@ -113,12 +113,13 @@ class _Run:
         self.placement, self.positions, self.state = placement, positions, state
         self.num_draws, self.keep = words["num_draws"], words["keep"]
         self.collect = words.get("collect")
-        self.num_warmup = words.get("num_warmup", 0)
+        self.num_warmup = words["num_warmup"]
         self.num_chains = keys[0].shape[0]
         self.starts = np.zeros(self.num_chains, np.int32) if starts is None else starts
         self.done = np.zeros(self.num_chains, int)
         self.states: list[Any] = [None] * len(placement.blocks)
         self.lasts: list[Any] = [None] * len(placement.blocks)
+        self.losses: Any = None
         self.seconds = np.zeros((len(placement.blocks), 2))  # warm-up, sampling
         self.keys = keys
         self.spec = Spec(
@@ -187,6 +188,9 @@ class _Run:
             return np.zeros((self.num_chains, self.num_draws, *event), leaf.dtype)
 
         self.kept = jax.tree.map(empty, self.sample.out_info[2])
+        warmup = self.row.warmup
+        if isinstance(warmup, Stepped) and warmup.loss is not None and self.state is None:
+            self.losses = np.zeros((self.num_chains, self.num_warmup), np.float32)
 
     def block(self, job: int, bar: Progress, stop: threading.Event) -> None:
         """All of one block: warm-up, then draws until done or stopped."""
@@ -232,14 +236,23 @@ class _Run:
                 raise KeyboardInterrupt
             count = min(count, self.num_warmup - done)
             chunk = time.perf_counter()
-            state = self.adapt(
+            state, losses = self.adapt(
                 self.target, self.arrays, key, state, np.int32(done), np.int32(count)
             )
             jax.block_until_ready(state)
+            stats = self.write_losses(block, done, count, losses)
             done += count
-            bar.advance(count * chains)
+            bar.advance(count * chains, stats)
             count = paced(count, time.perf_counter() - chunk, self.num_warmup)
         return state
+
+    def write_losses(self, block: np.ndarray, done: int, count: int, losses: Any) -> Any:
+        """Copy a fit's losses to the host, if it has any; also as statistics for the bar."""
+        if self.losses is None:
+            return None
+        steps = slice(done, done + count)
+        self.losses[block, steps] = np.asarray(losses)[..., steps]
+        return {"loss": self.losses[np.unique(block), steps]}
 
     def write(self, block: np.ndarray, done: int, count: int, kept: Any) -> dict[str, Any]:
         """Copy a chunk to the host; the statistics of its draws."""
@@ -282,6 +295,7 @@ class _Run:
                 draws = jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], last)
         share = ran * self.seconds.sum(0) / (self.seconds.sum() or 1.0)
         timing = {"compile": compiled, "warmup": float(share[0]), "sampling": float(share[1])}
-        losses = stats.pop("loss") if not self.keep else None
+        losses = self.losses if self.keep else stats.pop("loss")
+        losses = losses if losses is None else losses[chains]
         starts = (self.starts + self.done)[chains]
         return Draws(draws, stats, losses, state, starts, self.keys[1][chains], timing)

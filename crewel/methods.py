@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from crewel.adapters import ALGORITHMS
-from crewel.options import WORDS, backend_options
+from crewel.options import backend_options, words_of
 from crewel.protocol import Algorithm
 
 
@@ -20,7 +20,7 @@ class Method:
         self.row = row
         self.__doc__ = (
             f"{row.summary}.\n\nReference: {row.reference}\n\nCrewel's words: "
-            f"{', '.join(f'{k}={v!r}' for k, v in WORDS[row.family].items())}.\n"
+            f"{', '.join(f'{k}={v!r}' for k, v in words_of(row).items())}.\n"
             f"All else goes to {' and '.join(row.options_of)}."
         )
 
@@ -31,7 +31,7 @@ class Method:
 
     def options(self) -> dict[str, Any]:
         """Every keyword that a call takes, with its default."""
-        return WORDS[self.row.family] | backend_options(self.row)
+        return words_of(self.row) | backend_options(self.row)
 
     def __call__(self, seed: Any = 0, **kwargs: Any) -> Any:
         """Run it. See `options()` for the keywords; returns a `Posterior`."""

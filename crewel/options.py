@@ -15,8 +15,23 @@ WORDS: dict[str, dict[str, Any]] = {
     | _RUN
     | {"collect": None},
     "optimize": {"num_particles": 8, "num_steps": 1000} | _RUN,
+    "vi": {"num_chains": 4, "num_steps": 2000, "num_draws": 1000} | _RUN | {"collect": None},
+}
+# Words that count, and the least that each may be.
+COUNTS = {
+    "num_chains": 1,
+    "num_particles": 1,
+    "num_warmup": 0,
+    "num_draws": 1,
+    "num_steps": 1,
+    "thinning": 1,
 }
 CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
+
+
+def words_of(row: Algorithm) -> dict[str, Any]:
+    """Our words that a call of the row takes, with their defaults."""
+    return {k: v for k, v in WORDS[row.family].items() if k not in row.lacks} | dict(row.words)
 
 
 def missing_backend(row: Algorithm, error: ImportError) -> ImportError:
@@ -73,9 +88,14 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
         TypeError: an unknown keyword; names the callable it would go to and the nearest match.
         ValueError: a count that is not a positive integer, or an unknown `chain_method`.
     """
-    words = dict(WORDS[row.family])
+    words = words_of(row)
     accepted = backend_options(row)
     for name in kwargs:
+        if name in row.lacks:
+            raise TypeError(
+                f"`{name}` means nothing to `{row.name}`; leave it out. Crewel's words here: "
+                f"{', '.join(words)}."
+            )
         if name not in words and name not in accepted:
             near = difflib.get_close_matches(name, [*words, *accepted], n=1)
             hint = f" Did you mean `{near[0]}`?" if near else ""
@@ -86,11 +106,11 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
     for name, value in ours.items():
-        if name.startswith("num_") or name == "thinning":
-            least = 0 if name == "num_warmup" else 1
+        if name in COUNTS:
+            least = COUNTS[name]
             if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
                 raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
-    if ours["chain_method"] not in CHAIN_METHODS:
+    if ours.get("chain_method", "auto") not in CHAIN_METHODS:
         raise ValueError(
             f"`chain_method` must be one of {', '.join(CHAIN_METHODS)}, "
             f"got {ours['chain_method']!r}."

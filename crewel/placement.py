@@ -51,12 +51,13 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
     """Choose blocks, threads and devices for a run.
 
     Args:
-        row: the algorithm; all chains of a `cross_chain` one stay in one block.
+        row: the algorithm; all chains of a `cross_chain` one, and of an engine that runs them
+            itself, stay in one block.
         method: `"auto"`, `"parallel"`, `"vectorized"` or `"sequential"`.
         num_chains: chains or particles.
     """
     everyone = [np.arange(num_chains)]
-    if row.cross_chain:
+    if row.cross_chain or not row.resumable:
         return Placement(everyone, True, 1, 1)
     alone = [np.array([chain]) for chain in range(num_chains)]
     if method == "sequential":

@@ -96,6 +96,7 @@ def start(spec: Spec, target: Target, arrays: list[Any], keys: Any, positions: A
     def one(target, arrays, key, position):
         warmup = spec.row.warmup
         make = warmup.init if isinstance(warmup, Stepped) else warmup
+        assert make is not None
         options = thaw(spec.options, arrays)
         return strong(make(target, key, position, spec.num_warmup, **options))
 
@@ -105,17 +106,26 @@ def start(spec: Spec, target: Target, arrays: list[Any], keys: Any, positions: A
 def adapt(
     spec: Spec, target: Target, arrays: list[Any], keys: Any, state: Any, first: Any, count: Any
 ) -> Any:
-    """The state after `count` more steps of a stepped warm-up."""
-    update = spec.row.warmup.update  # type: ignore[union-attr]
+    """`(state, losses)` after `count` more steps of a stepped warm-up.
+
+    `losses` is `(num_warmup,)`, filled where these steps are, of a fit; `()` of another warm-up.
+    """
+    warmup = spec.row.warmup
+    assert isinstance(warmup, Stepped)
 
     def one(target, arrays, key, state, first, count):
         options = thaw(spec.options, arrays)
 
-        def body(i, state):
+        def body(i, carry):
+            state, losses = carry
             step_key = jax.random.fold_in(key, first + i)
-            return strong(update(target, step_key, state, spec.num_warmup, **options))
+            state = strong(warmup.update(target, step_key, state, spec.num_warmup, **options))
+            if warmup.loss is not None:
+                losses = losses.at[first + i].set(warmup.loss(state).astype(losses.dtype))
+            return state, losses
 
-        return jax.lax.fori_loop(0, count, body, state)
+        losses = () if warmup.loss is None else jnp.zeros(spec.num_warmup)
+        return jax.lax.fori_loop(0, count, body, (state, losses))
 
     lifted = _lift(spec, one, (None, None, 0, 0, None, None))
     return lifted(target, arrays, keys, state, first, count)
@@ -136,6 +146,7 @@ def sample(
 
         def transition(index, state):
             step_key = jax.random.fold_in(key, index)
+            assert spec.row.step is not None
             state, position, stats = spec.row.step(target, step_key, state, **options)
             return strong((state, position, stats))
 

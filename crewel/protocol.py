@@ -1,6 +1,8 @@
 """The contract between the driver and an algorithm: `Target` in, `Algorithm` rows, nothing else.
 
-A sampler is two pure functions over a pytree state, for one chain: `warmup` and `step`.
+A sampler is two pure functions over a pytree state, for one chain: `warmup` and `step`. So is a
+fit: its warm-up is the optimization, its steps draw from what was fitted. An engine that cannot
+be stepped is one function, `run`, of all chains.
 Chains, devices, chunks, thinning, progress, names and results are the driver's.
 """
 
@@ -85,10 +87,26 @@ class Stepped(NamedTuple):
     Attributes:
         init: `(target, key, position, num_warmup, **options) -> state`.
         update: `(target, key, state, num_warmup, **options) -> state`, called `num_warmup` times.
+        loss: `state -> scalar`, read after each update and kept in `Draws.losses`, or `None`.
     """
 
     init: Callable[..., State]
     update: Callable[..., State]
+    loss: Callable[[State], jax.Array] | None = None
+
+
+class Made(NamedTuple):
+    """What an engine that cannot be stepped returns.
+
+    Attributes:
+        positions: unconstrained, leaves `(chain, draw, *event)`.
+        stats: leaves `(chain, draw)`.
+        losses: `(chain, step)`, or `None`.
+    """
+
+    positions: Position
+    stats: dict[str, Any]
+    losses: Any = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,9 +126,14 @@ class Algorithm:
             are scalars under ArviZ's names.
         warmup: `(target, key, position, num_warmup, **options) -> state` for one chain, or
             `Stepped`.
+        run: in place of `step` and `warmup`, for an engine that cannot be stepped:
+            `(target, keys, positions, num_warmup, num_draws, **options) -> Made`, called on the
+            host with all chains. It can be neither extended nor cut.
         needs: what the model must have, e.g. `{"data"}`.
         cross_chain: whether `warmup` and `step` take all chains at once (leading chain axis in
             position and state, one key).
+        words: our words' defaults where the family's do not suit.
+        lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
         test: the smallest budget with which the contract tests pass.
@@ -126,14 +149,22 @@ class Algorithm:
     module: str
     options_of: tuple[str, ...]
     reserved: tuple[str, ...]
-    step: Callable[..., tuple[State, Position, dict[str, jax.Array]]]
-    warmup: Callable[..., State] | Stepped
+    step: Callable[..., tuple[State, Position, dict[str, jax.Array]]] | None = None
+    warmup: Callable[..., State] | Stepped | None = None
+    run: Callable[..., Made] | None = None
     needs: frozenset[str] = frozenset()
     cross_chain: bool = False
+    words: Mapping[str, Any] = field(default_factory=dict)
+    lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bias: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
     gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a run can be extended, and cut into pieces."""
+        return self.run is None
 
 
 class Draws(NamedTuple):

@@ -15,7 +15,7 @@ from support import counting, errors
 
 import crewel as cw
 from crewel import execution
-from crewel.options import WORDS, backend_options
+from crewel.options import backend_options, words_of
 from crewel.trees import named_leaves
 
 SAMPLERS = [row for row in cw.ALGORITHMS if row.family == "mcmc"]
@@ -39,7 +39,7 @@ def names(rows):
 
 def own(row, **kwargs):
     """The row's own options of its test budget, beside small counts."""
-    words = WORDS[row.family]
+    words = words_of(row)
     return {k: v for k, v in row.test.items() if k not in words} | SMALL | kwargs
 
 
@@ -161,7 +161,7 @@ def test_unknown_option_is_an_error(row, small):
 def test_options_are_the_backends(row):
     """No option of a row is swallowed: each is a parameter of what `options_of` names."""
     for name in row.test:
-        assert name in WORDS[row.family] or name in backend_options(row)
+        assert name in words_of(row) or name in backend_options(row)
     for reserved in row.reserved:
         assert reserved not in backend_options(row)
     assert row.summary and row.reference and row.name.split("_")[0] == row.module.split(".")[0]

@@ -79,7 +79,8 @@ def _platform(backend: str, signs: list[str], devices: int) -> Check:
 def chains(context: Context) -> Check:
     """The chains fill the cores or devices."""
     row = _row(context)
-    placement = place(row, context.words["chain_method"], context.num_chains)
+    method = context.words.get("chain_method", "auto")
+    placement = place(row, method, context.num_chains)
     noun = "particles" if "num_particles" in context.words else "chains"
     blocks, at_once = len(placement.blocks), placement.threads
     numbers = {"blocks": blocks, "threads": at_once, "devices": placement.devices}
@@ -87,11 +88,8 @@ def chains(context: Context) -> Check:
     if (
         placement.devices < local
         and not row.cross_chain
-        and context.words["chain_method"]
-        in (
-            "auto",
-            "parallel",
-        )
+        and row.resumable
+        and method in ("auto", "parallel")
     ):
         return warned(
             f"{context.num_chains} {noun} do not divide over {local} devices: only "
@@ -152,9 +150,11 @@ def forecast(context: Context) -> Check:
         each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
     least, most = row.gradients(backend_options(row) | context.options)
-    draws = words.get("num_draws", words.get("num_steps", 0))
-    steps = words.get("num_warmup", 0) + draws * words.get("thinning", 1)
-    placement = place(row, words["chain_method"], context.num_chains)
+    if "num_steps" in words:  # draws from a fit take no gradients
+        steps = words["num_steps"]
+    else:
+        steps = words.get("num_warmup", 0) + words["num_draws"] * words.get("thinning", 1)
+    placement = place(row, words.get("chain_method", "auto"), context.num_chains)
     rounds = -(-len(placement.blocks) // placement.threads)
     together = len(placement.blocks[0]) if placement.batched else 1
     low, high = steps * least * each, steps * most * each

@@ -13,7 +13,7 @@ import numpy as np
 
 from crewel import driver, initial
 from crewel.compiling import compile_all, program
-from crewel.options import WORDS
+from crewel.options import WORDS, words_of
 from crewel.protocol import Algorithm, Target
 from crewel.trees import named_leaves
 
@@ -91,7 +91,7 @@ class Context:
         self.model, self.row, self.kwargs = model, row, dict(kwargs)
         self.key = driver.as_key(seed)
         self.target = model.target(jacobian=row is None or row.family != "optimize")
-        self.words = dict(WORDS["mcmc" if row is None else row.family])
+        self.words = dict(WORDS["mcmc"]) if row is None else words_of(row)
         self.options: dict[str, Any] = {}
 
     def random(self, use: int) -> jax.Array:
