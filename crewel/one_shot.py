@@ -71,10 +71,7 @@ def execute(
     compile_all(constrain)
     num_chains, num_draws = jax.tree.leaves(kept)[0].shape[:2]
     chains = [
-        jax.tree.map(
-            np.asarray,
-            constrain(target, jax.tree.map(lambda leaf, c=c: jnp.asarray(leaf[c]), kept)),
-        )
+        constrain(target, jax.tree.map(lambda leaf, c=c: jnp.asarray(leaf[c]), kept))
         for c in range(num_chains)
     ]
     draws = jax.tree.map(lambda *leaves: np.stack(leaves), *chains)
