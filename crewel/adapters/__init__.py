@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, numpyro, optax
+from crewel.adapters import (
+    blackjax,
+    blackjax_langevin,
+    blackjax_mclmc,
+    blackjax_slice,
+    numpyro,
+    numpyro_ensemble,
+    optax,
+)
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (
+    *numpyro.ROWS,
+    *numpyro_ensemble.ROWS,
+    *blackjax.ROWS,
+    *blackjax_langevin.ROWS,
+    *blackjax_mclmc.ROWS,
+    *blackjax_slice.ROWS,
+    *optax.ROWS,
+)
