@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from crewel.adapters import (
     blackjax,
+    blackjax_ensemble,
     blackjax_langevin,
     blackjax_mclmc,
     blackjax_slice,
+    blackjax_smc,
     numpyro,
     numpyro_ensemble,
     optax,
@@ -20,5 +22,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *blackjax_langevin.ROWS,
     *blackjax_mclmc.ROWS,
     *blackjax_slice.ROWS,
+    *blackjax_ensemble.ROWS,
+    *blackjax_smc.ROWS,
     *optax.ROWS,
 )

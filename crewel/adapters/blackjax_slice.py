@@ -28,7 +28,11 @@ def _likelihood(target: Target, position: Position) -> jax.Array:
 def _ellipse(target: Target, key, state: Any):
     import blackjax
 
-    loc, scale = (ravel_pytree(tree)[0] for tree in target.gaussian)
+    def flat(tree: Any) -> jax.Array:
+        full = jax.tree.map(lambda p, leaf: jnp.broadcast_to(leaf, p.shape), state.position, tree)
+        return ravel_pytree(full)[0]
+
+    loc, scale = map(flat, target.gaussian)
     kernel = blackjax.elliptical_slice.build_kernel(scale**2, loc)
     state, info = kernel(key, state, partial(_likelihood, target))
     lp = state.logdensity + target.log_prior(target.constrain(state.position))
