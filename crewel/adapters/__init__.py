@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, numpyro, optax
+from crewel.adapters import blackjax, jaxopt, numpyro, optax, optimistix
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (
+    *numpyro.ROWS,
+    *blackjax.ROWS,
+    *optax.ROWS,
+    *optimistix.ROWS,
+    *jaxopt.ROWS,
+)
