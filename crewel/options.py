@@ -81,11 +81,17 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
     return found | dict(row.defaults)
 
 
+def required(row: Algorithm) -> list[str]:
+    """The row's options that have no default, and so must be given."""
+    return [k for k, v in backend_options(row).items() if v is inspect.Parameter.empty]
+
+
 def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check the keywords of a call and split them into `(our words, the backend's options)`.
 
     Raises:
-        TypeError: an unknown keyword; names the callable it would go to and the nearest match.
+        TypeError: an unknown keyword; names the callable it would go to and the nearest match. Or
+            one that is missing.
         ValueError: a count that is not a positive integer, or an unknown `chain_method`.
     """
     words = words_of(row)
@@ -103,6 +109,12 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
                 f"`{row.name}` has no option `{name}`.{hint} Crewel's own words: "
                 f"{', '.join(words)}. Options of {' and '.join(row.options_of)}: "
                 f"{', '.join(accepted) or 'none'}."
+            )
+    for name in required(row):
+        if name not in kwargs:
+            raise TypeError(
+                f"`{row.name}` needs `{name}=`: an option of {' or '.join(row.options_of)} that "
+                "has no default."
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
     for name, value in ours.items():

@@ -9,9 +9,11 @@ from crewel.adapters import (
     blackjax_mclmc,
     blackjax_slice,
     blackjax_smc,
+    jaxopt,
     numpyro,
     numpyro_ensemble,
     optax,
+    optimistix,
 )
 from crewel.protocol import Algorithm
 
@@ -25,4 +27,6 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *blackjax_ensemble.ROWS,
     *blackjax_smc.ROWS,
     *optax.ROWS,
+    *optimistix.ROWS,
+    *jaxopt.ROWS,
 )
