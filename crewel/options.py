@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import inspect
 from typing import Any
 
@@ -65,7 +66,8 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
     """The row's own options with their defaults, read off the backend's callables.
 
     Raises:
-        ImportError: the backend is missing, with its install line, or broken, with its error.
+        ImportError: the backend is missing, with its install line; broken, with its error; or too
+            old.
     """
     found: dict[str, Any] = {}
     try:
@@ -73,6 +75,11 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
         callables = [resolve(name) for name in row.options_of]
     except ImportError as error:
         raise missing_backend(row, error) from error
+    except AttributeError as error:
+        version = importlib.metadata.version(row.module.split(".")[0])
+        raise ImportError(
+            f"`{row.name}` needs a newer `{row.module}` than {version}: {error}."
+        ) from error
     for callable_ in callables:
         for parameter in inspect.signature(callable_).parameters.values():
             keyword = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
