@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, jaxopt, numpyro, optax, optimistix
+from crewel.adapters import (
+    blackjax,
+    blackjax_ensemble,
+    blackjax_langevin,
+    blackjax_mclmc,
+    blackjax_nested,
+    blackjax_slice,
+    blackjax_smc,
+    jaxopt,
+    numpyro,
+    numpyro_ensemble,
+    optax,
+    optimistix,
+)
 from crewel.protocol import Algorithm
 
 ALGORITHMS: tuple[Algorithm, ...] = (
     *numpyro.ROWS,
+    *numpyro_ensemble.ROWS,
     *blackjax.ROWS,
+    *blackjax_langevin.ROWS,
+    *blackjax_mclmc.ROWS,
+    *blackjax_slice.ROWS,
+    *blackjax_ensemble.ROWS,
+    *blackjax_smc.ROWS,
+    *blackjax_nested.ROWS,
     *optax.ROWS,
     *optimistix.ROWS,
     *jaxopt.ROWS,
