@@ -14,7 +14,7 @@ from numpyro.distributions import constraints
 from support import counting, errors
 
 import crewel as cw
-from crewel import execution
+from crewel import blocks
 from crewel.options import backend_options, words_of
 from crewel.trees import named_leaves
 
@@ -115,7 +115,7 @@ def test_seeds_and_stats(row, small):
 @pytest.mark.parametrize("row", names(SAMPLERS))
 def test_pieces_equal_the_whole(row, small, monkeypatch):
     whole = method(small, row)(seed=5, **own(row))
-    monkeypatch.setattr(execution, "CHUNK_SECONDS", 0.0)  # one draw a chunk
+    monkeypatch.setattr(blocks, "CHUNK_SECONDS", 0.0)  # one draw a chunk
     pieces = method(small, row)(seed=5, **own(row))
     assert same((whole.draws, whole.stats), (pieces.draws, pieces.stats))
     resumed = method(small, row)(seed=5, **own(row, num_draws=7)).extend(5, progress=False)
