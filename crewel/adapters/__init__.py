@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, numpyro, optax
+from crewel.adapters import blackjax, blackjax_sgmcmc, numpyro, numpyro_hmcecs, optax, sgmcmc
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (
+    *numpyro.ROWS,
+    *blackjax.ROWS,
+    *blackjax_sgmcmc.ROWS,
+    *sgmcmc.ROWS,
+    *numpyro_hmcecs.ROWS,
+    *optax.ROWS,
+)
