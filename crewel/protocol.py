@@ -164,7 +164,8 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
-        test: the smallest budget with which the contract tests pass.
+        test: the smallest budget with which the contract tests pass; empty where their models
+            lack what the row needs, which then has a test of its own.
         cycle: `options -> (length, skipped)` of a sampler that moves in cycles: the steps of one,
             and how many at its start only travel and are never kept; or `None`.
         own_batches: whether it draws its batches itself: its steps see all rows, and

@@ -18,8 +18,8 @@ from crewel import blocks
 from crewel.options import backend_options, words_of
 from crewel.trees import named_leaves
 
-SAMPLERS = [row for row in cw.ALGORITHMS if row.family == "mcmc"]
-OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize"]
+SAMPLERS = [row for row in cw.ALGORITHMS if row.family in ("mcmc", "sgmcmc")]
+OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize" and row.test]
 SMALL = {"num_chains": 2, "num_warmup": 20, "num_draws": 12, "thinning": 3, "progress": False}
 
 # Stats that a row may have, by ArviZ's names, and two of our own for unadjusted methods.
@@ -27,6 +27,10 @@ STATS = {
     "lp", "energy", "acceptance_rate", "step_size", "n_steps", "diverging", "tree_depth",
     "energy_error",
 }  # fmt: skip
+# Of minibatches: the log density itself would take all rows.
+BATCH_STATS = STATS - {"lp"} | {"lp_estimate", "log_weight", "batch_acceptance_rate"}
+# What makes a row's contract take minutes: run by `make test-slow`.
+SLOW = {"numpyro_hmcecs": "Hessians of each row compile slowly"}
 
 # Errors beyond five standard errors have probability 6e-7 each. A method with a stated bias may
 # be off by a tenth of a standard deviation more.
@@ -34,13 +38,19 @@ LIMIT, BIAS = 5.0, 0.1
 
 
 def names(rows):
-    return [pytest.param(row, id=row.name) for row in rows]
+    marks = {name: pytest.mark.slow(reason) for name, reason in SLOW.items()}
+    return [pytest.param(row, id=row.name, marks=marks.get(row.name, ())) for row in rows]
 
 
 def own(row, **kwargs):
     """The row's own options of its test budget, beside small counts."""
     words = words_of(row)
-    return {k: v for k, v in row.test.items() if k not in words} | SMALL | kwargs
+    theirs = {k: v for k, v in row.test.items() if k not in words}
+    if row.family == "sgmcmc":
+        theirs["batch_size"] = support.BATCH
+    if row.cycle is not None:
+        theirs["cycle_length"] = 24
+    return theirs | {k: v for k, v in SMALL.items() if k not in row.lacks} | kwargs
 
 
 def method(model, row):
@@ -55,24 +65,42 @@ def same(a, b):
 
 
 @pytest.fixture(scope="module")
-def small():
-    return support.small()
+def models():
+    return {"mcmc": support.small(), "optimize": support.small(), "sgmcmc": support.rows().model}
+
+
+@pytest.fixture
+def small(row, models):
+    return models[row.family]
 
 
 @pytest.mark.parametrize("row", names(SAMPLERS))
 def test_moments(row):
-    known = support.known()
-    post = method(known.model, row)(seed=1, progress=False, **row.test)
+    known = support.known() if row.family == "mcmc" else support.rows()
+    batch = {} if row.family == "mcmc" else {"batch_size": support.BATCH}
+    post = method(known.model, row)(seed=1, progress=False, **row.test, **batch)
     draws = named_leaves(post.draws)
     for name, mean in known.mean.items():
         of_mean, of_sd = errors(draws[name], mean, known.sd[name])
+        found_mean, found_sd = draws[name].mean((0, 1)), draws[name].std((0, 1))
+        if "log_weight" in post.stats:  # then a standard error of equal weights says nothing
+            found_mean, found_sd = weighted(draws[name], post.stats["log_weight"])
+            of_mean = of_sd = np.full_like(of_mean, np.inf)
         slack = BIAS if row.bias else 0.0
-        error = np.abs(np.ravel(draws[name].mean((0, 1)) - mean))
+        error = np.abs(np.ravel(found_mean - mean))
         ok = (np.abs(of_mean) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
         assert ok.all(), f"mean of {name}: off by {of_mean} standard errors"
-        error = np.abs(np.ravel(draws[name].std((0, 1)) - known.sd[name]))
+        error = np.abs(np.ravel(found_sd - known.sd[name]))
         ok = (np.abs(of_sd) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
         assert ok.all(), f"sd of {name}: off by {of_sd} standard errors"
+
+
+def weighted(draws, log_weight):
+    """Mean and standard deviation over chains and draws that carry weights."""
+    weight = np.exp(log_weight - log_weight.max())
+    weight = (weight / weight.sum()).reshape(*weight.shape, *[1] * (draws.ndim - 2))
+    mean = (weight * draws).sum((0, 1))
+    return mean, np.sqrt((weight * (draws - mean) ** 2).sum((0, 1)))
 
 
 class Pair(NamedTuple):
@@ -80,16 +108,26 @@ class Pair(NamedTuple):
     second: list
 
 
+def squares(params):
+    return -sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+
+def nothing(params, batch):
+    return 0.0 * batch
+
+
 @pytest.mark.parametrize("row", names(SAMPLERS + OPTIMIZERS))
 def test_structure_is_kept(row):
     point = {"pair": Pair(jnp.zeros(()), [jnp.zeros((2, 3)), jnp.zeros(1)])}
-    model = cw.Model(lambda p: -sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(p)), point)
-    counts = (
-        SMALL if row.family == "mcmc" else {"num_particles": 2, "num_steps": 5, "progress": False}
-    )
+    model = cw.Model(squares, point)
+    if row.family == "sgmcmc":
+        rows = {"data": jnp.zeros(60), "log_prior": squares, "log_likelihood": nothing}
+        model = cw.Model(None, point, **rows)
+    few = {"num_particles": 2, "num_steps": 5, "progress": False}
+    counts = few if row.family == "optimize" else own(row)
     post = method(model, row)(seed=0, **counts)
     assert jax.tree.structure(post.draws) == jax.tree.structure(point)
-    number = (2, 12) if row.family == "mcmc" else (2, 1)
+    number = (2, 1) if row.family == "optimize" else (2, 12)
     for name, leaf in named_leaves(post.draws).items():
         like = named_leaves(point)[name]
         assert leaf.shape == (*number, *like.shape)
@@ -103,8 +141,11 @@ def test_seeds_and_stats(row, small):
     assert same(first.draws, method(small, row)(seed=jax.random.key(3), **own(row)).draws)
     other = method(small, row)(seed=4, **own(row))
     assert not np.array_equal(first.draws["rate"], other.draws["rate"])
-    assert set(first.stats) <= STATS and "lp" in first.stats
     assert all(value.shape == (2, 12) for value in first.stats.values())
+    if row.family == "sgmcmc":
+        assert set(first.stats) <= BATCH_STATS and "step_size" in first.stats
+        return
+    assert set(first.stats) <= STATS and "lp" in first.stats
     # `lp` is the density on the unconstrained space, so it must follow the draws.
     target = small.target()
     unconstrain = jax.vmap(jax.vmap(target.transform.inverse))

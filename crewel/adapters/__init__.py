@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, blackjax_sgmcmc, numpyro, numpyro_hmcecs, optax, sgmcmc
+from crewel.adapters import (
+    blackjax,
+    blackjax_sgmcmc,
+    jaxopt,
+    numpyro,
+    numpyro_hmcecs,
+    optax,
+    optimistix,
+    sgmcmc,
+)
 from crewel.protocol import Algorithm
 
 ALGORITHMS: tuple[Algorithm, ...] = (
@@ -12,4 +21,6 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *sgmcmc.ROWS,
     *numpyro_hmcecs.ROWS,
     *optax.ROWS,
+    *optimistix.ROWS,
+    *jaxopt.ROWS,
 )

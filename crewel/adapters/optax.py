@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from functools import partial
 from operator import attrgetter
@@ -20,6 +21,14 @@ def _optimizer(path: str, options: dict[str, Any]) -> Any:
     return optax.with_extra_args_support(attrgetter(path)(optax)(**options))
 
 
+def _noise(path: str, key: Any) -> dict[str, Any]:
+    import optax
+
+    if "key" in inspect.signature(attrgetter(path)(optax)).parameters:
+        return {"key": key}
+    return {"seed": jax.random.randint(key, (), 0, 2**31 - 1)}  # before Optax 0.2.5
+
+
 def _vectors(tree: Any) -> Any:
     return jax.tree.map(jnp.atleast_1d, tree)
 
@@ -36,7 +45,7 @@ def _init(
     **options: Any,
 ) -> Any:
     if noisy:
-        options["key"] = key  # each particle has noise of its own
+        options |= _noise(path, key)  # each particle has its own
     return position, _optimizer(path, options).init(position if scalars else _vectors(position))
 
 
@@ -59,7 +68,7 @@ def _step(
         return -target.log_density(z) / target.num_data
 
     if noisy:
-        options["key"] = 0  # its own is in the state
+        options |= _noise(path, key)  # unused: each particle's is in its state
     position, inner = state
     loss, gradient = jax.value_and_grad(objective)(position)
     updates, inner = _optimizer(path, options).update(
