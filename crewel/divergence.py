@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import jax
+import jax.flatten_util
 import jax.numpy as jnp
 
 from crewel.compiling import compile_all, program
@@ -13,7 +14,9 @@ from crewel.protocol import Algorithm, Target
 
 def _norm(_: None, target: Target, position: Any) -> jax.Array:
     gradient = jax.grad(target.log_density)(position)
-    return jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
+    flat = jax.flatten_util.ravel_pytree(gradient)[0]
+    most = jnp.abs(flat).max() + 1e-30
+    return most * jnp.linalg.norm(flat / most)  # large numbers do not overflow when squared
 
 
 def gradient_norm(target: Target, position: Any) -> float:

@@ -170,7 +170,7 @@ def finish(spec: Spec, target: Target, given: Given, keys: Any, state: Any) -> A
         options = thaw(spec.options, given.options)
         key = jax.random.fold_in(key, spec.num_warmup)
         inner = end(target, key, watch.inner(spec.watch, state), spec.num_warmup, **options)
-        return watch.put(spec.watch, state, strong(inner))
+        return strong(inner if spec.watch is None else state._replace(inner=inner))
 
     return _lift(spec, one, (None, None, 0, 0))(target, given, keys, state)
 

@@ -73,9 +73,8 @@ class Target:
         uniformly its mean, and that of its gradient, is the density on all rows.
         """
         number = jax.tree.leaves(batch)[0].shape[0]
-        joint = jax.tree_util.Partial(
-            estimate, self.log_prior, self.log_likelihood, self.num_data / number
-        )
+        scale = jax.numpy.asarray(self.num_data / number)
+        joint = jax.tree_util.Partial(estimate, self.log_prior, self.log_likelihood, scale)
         return replace(self, log_joint=joint, data=batch, rows=self.num_data)
 
     def log_density(self, position: Position) -> jax.Array:

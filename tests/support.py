@@ -175,6 +175,7 @@ def errors(draws: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndar
 
 
 BATCH = 48  # does not divide the rows of `rows`
+SUPPORT = {"w": None, "rate": dist.constraints.positive}
 
 
 def _prior(params):
@@ -198,7 +199,7 @@ def rows(number: int = 100) -> Known:
     model = cw.Model(
         None,
         {"w": jnp.zeros(2), "rate": 1.0},
-        {"w": None, "rate": dist.constraints.positive},
+        SUPPORT,
         data={"x": x.astype(np.float32), "y": y.astype(np.float32), "count": count},
         log_prior=_prior,
         log_likelihood=_likelihood,
