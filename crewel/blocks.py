@@ -173,7 +173,17 @@ class Run:
             self.states[job], self.lasts[job] = state, last
             self.check(block, state, stop)
             bar.advance(count * chains, stats)
+            if self.out_of_patience(state):
+                self.store.kept[1]["loss"][block, done:] = np.nan
+                break
             count = paced(count, time.perf_counter() - chunk, self.spec.length)
+
+    def out_of_patience(self, state: Any) -> bool:
+        """Whether no particle of a block has got better for long."""
+        watch = self.spec.watch
+        if watch is None or not watch.patience:
+            return False
+        return bool((np.asarray(state.gathered.best.since) >= watch.patience).all())
 
     def warm_up(self, job: int, bar: Progress, stop: threading.Event) -> Any:
         """The state at the end of a block's warm-up; stepped ones go chunk by chunk."""

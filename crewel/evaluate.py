@@ -94,6 +94,12 @@ def _look(held: Held, params: Any) -> tuple[Any, Any, Any, bool]:
     return rows, distribution.mean, below, False
 
 
+def mean_log_density(held: Held, params: Any) -> jax.Array:
+    """Mean log density of a held-out row under one set of parameters."""
+    rows = held.predictive.log_likelihood(params, held.x, held.y)
+    return rows.mean().astype(jnp.result_type(float))
+
+
 def empty(held: Held, params: Any) -> Average:
     """The average of no draw."""
     shapes = jax.eval_shape(lambda p: _look(held, p)[:3], params)

@@ -136,5 +136,9 @@ def _result(run: Run, interrupted: bool, compiled: float, ran: float) -> Draws:
     timing = {"compile": compiled, "warmup": float(share[0]), "sampling": float(share[1])}
     losses = stats.pop("loss") if run.row.family == "optimize" else run.store.losses
     losses = losses if losses is None else losses[chains]
+    if run.extras.every and run.row.family == "optimize":
+        best = state.gathered.best
+        stats = {"test_lppd": np.asarray(best.score), "best_step": np.asarray(best.step)}
+        stats = {name: leaf[:, None] for name, leaf in stats.items()}
     starts = (run.starts + run.store.done)[chains]
     return Draws(draws, stats, losses, state, starts, run.keys[1][chains], timing)

@@ -23,6 +23,7 @@ class Extras(NamedTuple):
         reduce: the `Reducer` of what is kept, or `None`.
         held: held-out rows, or `None`.
         every: draws between two looks at them.
+        patience: looks without a better one after which a particle is done; 0: it never is.
     """
 
     batches: Batches | None = None
@@ -30,13 +31,15 @@ class Extras(NamedTuple):
     reduce: Any = None
     held: Any = None
     every: int = 0
+    patience: int = 0
 
     def watch(self, row: Algorithm) -> Watch | None:
         """What must be watched on the device."""
         sound = row.family == "sgmcmc" and not row.own_batches
         if not (sound or self.reduce is not None or self.every):
             return None
-        return Watch(sound, self.every)
+        best = row.family == "optimize" and self.every > 0
+        return Watch(sound, self.every, best, self.patience)
 
 
 NONE = Extras()
@@ -59,6 +62,9 @@ def find(
         batches = minibatch.plan(target, words, family=row.family)
     if batches is not None:
         target = replace(target, batch_size=batches.size)
+    patience = words.get("patience")
+    if patience is not None and words.get("evaluate") is None:
+        raise ValueError("`patience` needs `evaluate=(x, y)`, held-out rows to look at.")
     held, every = evaluate.find(words.get("evaluate"), model, words["num_draws"])
     return target, Extras(
         batches=None if row.own_batches else batches,
@@ -66,6 +72,7 @@ def find(
         reduce=reduce.find(words.get("reduce")),
         held=held,
         every=every,
+        patience=patience or 0,
     )
 
 

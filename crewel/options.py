@@ -20,7 +20,7 @@ WORDS: dict[str, dict[str, Any]] = {
     | _RUN
     | {"collect": None, "reduce": None, "evaluate": None},
     "optimize": {"num_particles": 8, "num_steps": 1000}
-    | {"batch_size": None, "replacement": False}
+    | {"batch_size": None, "replacement": False, "evaluate": None, "patience": None}
     | _RUN,
     "vi": {"num_chains": 4, "num_steps": 2000, "num_draws": 1000} | _RUN | {"collect": None},
 }
@@ -33,6 +33,7 @@ COUNTS = {
     "num_steps": 1,
     "thinning": 1,
     "batch_size": 1,
+    "patience": 1,
 }
 CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
 

@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-
-from crewel import inputs
+from jax.tree_util import Partial
 
 
 class Reducer(NamedTuple):
@@ -69,4 +68,5 @@ def find(reduce: Any) -> Reducer | None:
             "`reduce` must be 'mean', or a `crewel.Reducer(init, update, result)` of three "
             f"functions; got {reduce!r}."
         )
-    return Reducer(*map(inputs.partial, reduce))
+    init, update, result = reduce
+    return Reducer(Partial(init), Partial(update), Partial(result))

@@ -268,3 +268,42 @@ def test_number_of_rows_must_fit(model):
         model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_rows=50, **QUICK)
     with pytest.raises(ValueError, match="the first of `batches` has 10 rows"):
         model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_rows=100, batch_size=20, **QUICK)
+
+
+# --- optimizers on held-out rows ----------------------------------------------------------------
+
+
+def test_optimizer_returns_its_best_look_and_stops(classes):
+    model, x, y = classes
+    call = {"seed": 0, "num_particles": 3, "progress": False, "learning_rate": 5.0}
+    call |= {"batch_size": 10}
+    # Every step is looked at; the best of all is what a patient run returns.
+    every = [
+        model.optimize.optax_sgd(num_steps=steps, **call).draws["w"][:, 0] for steps in range(1, 13)
+    ]
+    score = jax.vmap(lambda w: model.predictive.log_likelihood({"w": w}, x, y).mean())
+    scores = np.stack([score(jnp.asarray(w)) for w in every], 1)
+    post = model.optimize.optax_sgd(num_steps=12, evaluate=(x, y, 1), **call)
+    np.testing.assert_allclose(post.stats["test_lppd"][:, 0], scores.max(1), rtol=1e-5)
+    np.testing.assert_array_equal(post.stats["best_step"][:, 0], scores.argmax(1) + 1)
+    best = np.stack(every, 1)[np.arange(3), scores.argmax(1)]
+    np.testing.assert_allclose(post.draws["w"][:, 0], best, rtol=1e-5)
+    # With a patience of one the first look that is no better ends it.
+    short = model.optimize.optax_sgd(num_steps=5000, evaluate=(x, y, 1), patience=1, **call)
+    worse = np.diff(scores, axis=1) <= 0
+    assert worse.any(1).all()
+    np.testing.assert_array_equal(short.stats["best_step"][:, 0], worse.argmax(1) + 1)
+    assert short.losses.shape == (3, 5000) and np.isnan(short.losses[:, -1]).all()
+
+
+def test_patience_needs_held_out_rows(classes):
+    with pytest.raises(ValueError, match="`patience` needs `evaluate="):
+        classes[0].optimize.optax_sgd(seed=0, patience=3, progress=False)
+
+
+def test_bar_shows_the_latest_scores(classes, capsys):
+    model, x, y = classes
+    call = QUICK | {"progress": True, "evaluate": (x, y, 1), "batch_size": 20, "num_chains": 1}
+    post = model.sgmcmc.blackjax_sgld(seed=0, **call)
+    shown = capsys.readouterr().err.split("test_accuracy ")[-1].split(",")[0].split("]")[0]
+    assert abs(float(shown) - post.stats["test_accuracy"][:, -1].mean()) < 1e-3
