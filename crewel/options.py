@@ -133,10 +133,11 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
     for name, value in ours.items():
-        if name in COUNTS and not (value is None and words[name] is None):
-            least = COUNTS[name]
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
+        least = COUNTS.get(name)
+        if least is None or (value is None and words[name] is None):
+            continue
+        if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+            raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
     if not isinstance(ours.get("replacement", False), bool):
         raise TypeError(f"`replacement` must be True or False, got {ours['replacement']!r}.")
     if ours.get("chain_method", "auto") not in CHAIN_METHODS:

@@ -23,7 +23,7 @@ State = Any
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data"],
+    data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data", "gaussian"],
     meta_fields=["jacobian", "rows", "batch_size"],
 )
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Target:
         log_prior: `params -> scalar`, or `None` where the model does not split.
         log_likelihood: `(params, batch) -> (n,)`, one value a datum, or `None`.
         data: pytree of arrays with a leading axis of N rows, or `None`.
+        gaussian: `(location, scale)` of the prior, each a pytree like the parameters, where the
+            prior is independent normal and nothing is transformed; else `None`.
         jacobian: whether `log_density` includes the log-determinant of the transform (not in
             family `optimize`, where the mode in the parameters' own space is sought).
         rows: N, where `data` is a batch of them; `None`: all rows are there.
@@ -50,6 +52,7 @@ class Target:
     log_prior: Callable[..., jax.Array] | None = None
     log_likelihood: Callable[..., jax.Array] | None = None
     data: Any = None
+    gaussian: tuple[Any, Any] | None = None
     jacobian: bool = True
     rows: int | None = None
     batch_size: int | None = None
