@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel import extras, initial, one_shot
+from crewel import extras, initial, minibatch, one_shot
 from crewel.adapters import ALGORITHMS
 from crewel.execution import execute
 from crewel.options import split, words_of
@@ -95,7 +95,7 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     target, asked = extras.find(model, row, target, words)
     started = time.perf_counter()
     inits, warmups, draws = chain_keys(key, num_chains)
-    start = initial.find(model, target, ours["init"], num_chains, inits)
+    start = initial.find(model, minibatch.example(target), ours["init"], num_chains, inits)
     initial.require_finite(start)
     run_it = partial(execute, extras=asked) if row.resumable else one_shot.execute
     result = run_it(

@@ -14,10 +14,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from crewel.protocol import Target
 
 DEFAULT = 128  # rows a batch of an sgmcmc run, where the data have more
+EXAMPLE = 1024  # rows at which starting points are checked
 _ORDER = 2**31 - 1  # folded into a chain's key for its order of rows; steps stay below
 
 
@@ -131,6 +133,15 @@ def at(
 def take(data: Any, rows: Any) -> Any:
     """Some rows, each leaf in its own dtype."""
     return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+
+
+def example(target: Target) -> Target:
+    """The estimate of the density on some rows, evenly spaced: where all would take long."""
+    size = max(EXAMPLE, target.batch_size or target.num_data)
+    if target.rows is not None or size >= target.num_data:
+        return target
+    rows = np.linspace(0, target.num_data - 1, size).round().astype(int)
+    return target.on(take(target.data, rows))
 
 
 def random_batch(target: Target, key: Any) -> Target:
