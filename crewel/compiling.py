@@ -96,6 +96,11 @@ def compile_all(*programs: Program) -> None:
         list(pool.map(Program.compile, programs))
 
 
+def _is_table(value: Any) -> bool:
+    """Whether it is a dict that JAX cannot sort, such as moves with their probabilities."""
+    return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
+
+
 class Frozen:
     """Options split into code and data: arrays are arguments of a program, the rest is its key."""
 
@@ -103,23 +108,32 @@ class Frozen:
         """Split `options`; raises `TypeError` for a value that can be neither, called a `kind`."""
         self.arrays: list[Any] = []
         code: list[Any] = []
-        for path, leaf in jax.tree_util.tree_flatten_with_path(options)[0]:
+        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
+        for path, leaf in leaves:
+            leaf = tuple(leaf.items()) if (table := _is_table(leaf)) else leaf
             if isinstance(leaf, jax.Array | np.ndarray):
                 self.arrays.append(leaf)
                 code.append(None)
             elif isinstance(leaf, Hashable):
-                code.append((type(leaf), leaf))  # 1, 1.0 and True are equal, and are not the same
+                # 1, 1.0 and True are equal, and are not the same.
+                code.append((dict if table else type(leaf), leaf))
             else:
                 raise TypeError(
                     f"{kind} `{path_str(path)}` holds a {type(leaf).__name__}, which is neither an "
                     "array nor hashable, so that no compiled program could be reused. Pass an "
                     "array, a number, a string or a function."
                 )
-        self.static = jax.tree.structure(options), tuple(code)
+        self.static = structure, tuple(code)
 
 
 def thaw(static: Any, arrays: list[Any]) -> dict[str, Any]:
     """The options again, inside a program, from `Frozen.static` and `Frozen.arrays`."""
     structure, code = static
     rest = iter(arrays)
-    return jax.tree.unflatten(structure, [next(rest) if c is None else c[1] for c in code])
+
+    def value(kept):
+        if kept is None:
+            return next(rest)
+        return dict(kept[1]) if kept[0] is dict else kept[1]
+
+    return jax.tree.unflatten(structure, [value(kept) for kept in code])
