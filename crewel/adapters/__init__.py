@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, numpyro, optax
+from crewel.adapters import blackjax, numpyro, numpyro_vi, optax
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS, *numpyro_vi.ROWS)
