@@ -113,32 +113,46 @@ def restart(results: Any, z: jax.Array, length: jax.Array, estimates: jax.Array)
 
 
 class _LangevinResults(NamedTuple):
-    """Results of `_Langevin`: TFP's own, and the step size, which TFP's lack."""
+    """Results of `_Langevin`: TFP's own, and two numbers that TFP's lack.
+
+    Attributes:
+        inner_results: TFP's.
+        step_size: of the next step, where dual averaging finds and sets it.
+        of_drift: the step size that TFP's stored drift is for.
+    """
 
     inner_results: Any
     step_size: jax.Array
+    of_drift: jax.Array
 
 
 class _Langevin(NamedTuple):
-    """TFP's MALA as a kernel whose step size is in its results, where dual averaging needs it."""
+    """TFP's MALA as a kernel whose step size can change between steps."""
 
     density: Density
     step_size: jax.Array
     options: dict[str, Any]
 
-    def _mala(self, step_size: jax.Array) -> Any:
+    def kernel(self, step_size: jax.Array) -> Any:
+        """TFP's kernel."""
         from tensorflow_probability.substrates.jax import mcmc
 
         return mcmc.MetropolisAdjustedLangevinAlgorithm(self.density, step_size, **self.options)
 
     def bootstrap_results(self, z: jax.Array) -> _LangevinResults:
         """Results before the first step."""
-        return _LangevinResults(self._mala(self.step_size).bootstrap_results(z), self.step_size)
+        inner = self.kernel(self.step_size).bootstrap_results(z)
+        return _LangevinResults(inner, self.step_size, self.step_size)
 
     def one_step(self, z: jax.Array, results: _LangevinResults, seed: jax.Array) -> Any:
         """One step with the step size that `results` hold."""
-        z, inner = self._mala(results.step_size).one_step(z, results.inner_results, seed=seed)
-        return z, results._replace(inner_results=inner)
+        step_size, scale = results.step_size, results.step_size / results.of_drift
+        accepted = results.inner_results.accepted_results
+        drift = jax.tree.map(lambda leaf: scale * leaf, accepted.diffusion_drift)
+        accepted = accepted._replace(diffusion_drift=drift)
+        inner = results.inner_results._replace(accepted_results=accepted)
+        z, inner = self.kernel(step_size).one_step(z, inner, seed=seed)
+        return z, _LangevinResults(inner, step_size, step_size)
 
 
 def mala(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
