@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, blackjax_vi, numpyro, numpyro_vi, nutpie, optax, tfp
+from crewel.adapters import blackjax, blackjax_vi, flowmc, numpyro, numpyro_vi, nutpie, optax, tfp
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS, *numpyro_vi.ROWS, *blackjax_vi.ROWS, *tfp.ROWS, *nutpie.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS, *numpyro_vi.ROWS, *blackjax_vi.ROWS, *tfp.ROWS, *nutpie.ROWS, *flowmc.ROWS)
