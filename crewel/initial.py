@@ -60,7 +60,8 @@ def require_finite(start: Start) -> None:
             )
 
 
-def _uniform(key: Any, like: Any) -> Any:
+def uniform(key: Any, like: Any) -> Any:
+    """A tree of the shapes of `like`, uniform within (-2, 2)."""
     leaves, structure = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
     return jax.tree.unflatten(
@@ -93,7 +94,7 @@ def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> 
 
     def propose(key):
         if sampler is None:
-            return _uniform(key, jax.eval_shape(inverse, test_point))
+            return uniform(key, jax.eval_shape(inverse, test_point))
         return inverse(sampler(key))
 
     return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)

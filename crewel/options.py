@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.metadata
 import inspect
 from typing import Any
 
@@ -65,7 +66,8 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
     """The row's own options with their defaults, read off the backend's callables.
 
     Raises:
-        ImportError: the backend is missing, with its install line, or broken, with its error.
+        ImportError: the backend is missing, with its install line; broken, with its error; or too
+            old.
     """
     found: dict[str, Any] = {}
     try:
@@ -73,6 +75,11 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
         callables = [resolve(name) for name in row.options_of]
     except ImportError as error:
         raise missing_backend(row, error) from error
+    except AttributeError as error:
+        version = importlib.metadata.version(row.module.split(".")[0])
+        raise ImportError(
+            f"`{row.name}` needs a newer `{row.module}` than {version}: {error}."
+        ) from error
     for callable_ in callables:
         for parameter in inspect.signature(callable_).parameters.values():
             keyword = parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
@@ -81,11 +88,17 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
     return found | dict(row.defaults)
 
 
+def required(row: Algorithm) -> list[str]:
+    """The row's options that have no default, and so must be given."""
+    return [k for k, v in backend_options(row).items() if v is inspect.Parameter.empty]
+
+
 def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Check the keywords of a call and split them into `(our words, the backend's options)`.
 
     Raises:
-        TypeError: an unknown keyword; names the callable it would go to and the nearest match.
+        TypeError: an unknown keyword; names the callable it would go to and the nearest match. Or
+            one that is missing.
         ValueError: a count that is not a positive integer, or an unknown `chain_method`.
     """
     words = words_of(row)
@@ -103,6 +116,12 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
                 f"`{row.name}` has no option `{name}`.{hint} Crewel's own words: "
                 f"{', '.join(words)}. Options of {' and '.join(row.options_of)}: "
                 f"{', '.join(accepted) or 'none'}."
+            )
+    for name in required(row):
+        if name not in kwargs:
+            raise TypeError(
+                f"`{row.name}` needs `{name}=`: an option of {' or '.join(row.options_of)} that "
+                "has no default."
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
     for name, value in ours.items():

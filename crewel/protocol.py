@@ -136,8 +136,13 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
+<<<<<<< HEAD
         recompiles: why a second call compiles again; empty where it does not.
         test: the smallest budget with which the contract tests pass.
+=======
+        test: the smallest budget with which the contract tests pass; empty where their models
+            lack what the row needs, which then has a test of its own.
+>>>>>>> main
         gradients: the least and the most gradients that one step takes, from the options (`inf`
             where there is no bound); `None` where it cannot be said. For forecasts.
     """

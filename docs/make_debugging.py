@@ -70,7 +70,7 @@ HEALTHY = """\
 BUGS = """\
 ## Ten bugs
 
-Each is a script in [`docs/bugs`](bugs), shown with what the debugger prints about it (the lines of
+Each is a script in `docs/bugs`, shown with what the debugger prints about it (the lines of
 checks that pass or do not apply are left out), and with what the same density does in BlackJAX's
 or NumPyro's own hands: no error and no warning, in any of the ten. What these print is below each;
 [`by_hand.py`](bugs/by_hand.py) drives them as their documentation does.

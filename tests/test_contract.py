@@ -19,7 +19,7 @@ from crewel.options import backend_options, words_of
 from crewel.trees import named_leaves
 
 SAMPLERS = [row for row in cw.ALGORITHMS if row.family == "mcmc"]
-OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize"]
+OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize" and row.test]
 SMALL = {"num_chains": 2, "num_warmup": 20, "num_draws": 12, "thinning": 3, "progress": False}
 
 # Stats that a row may have, by ArviZ's names, and two of our own for unadjusted methods.

@@ -2,7 +2,29 @@
 
 from __future__ import annotations
 
-from crewel.adapters import blackjax, blackjax_vi, flowmc, numpyro, numpyro_vi, nutpie, optax, tfp
+from crewel.adapters import (
+    blackjax,
+    blackjax_vi,
+    flowmc,
+    jaxopt,
+    numpyro,
+    numpyro_vi,
+    nutpie,
+    optax,
+    optimistix,
+    tfp,
+)
 from crewel.protocol import Algorithm
 
-ALGORITHMS: tuple[Algorithm, ...] = (*numpyro.ROWS, *blackjax.ROWS, *optax.ROWS, *numpyro_vi.ROWS, *blackjax_vi.ROWS, *tfp.ROWS, *nutpie.ROWS, *flowmc.ROWS)
+ALGORITHMS: tuple[Algorithm, ...] = (
+    *numpyro.ROWS,
+    *blackjax.ROWS,
+    *tfp.ROWS,
+    *nutpie.ROWS,
+    *flowmc.ROWS,
+    *optax.ROWS,
+    *optimistix.ROWS,
+    *jaxopt.ROWS,
+    *numpyro_vi.ROWS,
+    *blackjax_vi.ROWS,
+)

@@ -1,0 +1,102 @@
+"""jaxopt's solvers, one update at a time; a particle that has converged stays where it is.
+
+jaxopt is no longer developed; Optax and Optimistix have successors of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+
+from crewel.protocol import Algorithm, Position, Target
+
+
+def _solver(kind: str, target: Target, options: dict[str, Any]) -> Any:
+    import jaxopt
+
+    def objective(z):
+        return -target.log_density(z) / target.num_data
+
+    return getattr(jaxopt, kind)(objective, **options)
+
+
+def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+    return position, _solver(kind, target, options).init_state(position)
+
+
+def _step(kind: str, target: Target, key, state: Any, **options):
+    solver = _solver(kind, target, options)
+    position, inner = jax.lax.cond(
+        state[1].error > solver.tol,
+        lambda position, inner: tuple(solver.update(position, inner)),
+        lambda position, inner: (position, inner),
+        *state,
+    )
+    return (position, inner), position, {"loss": -target.log_density(position)}
+
+
+def _gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, float("inf")  # the line search's
+
+
+def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
+    return Algorithm(
+        name=f"jaxopt_{name}",
+        family="optimize",
+        summary=summary,
+        reference=reference,
+        requires="jaxopt",
+        module="jaxopt",
+        options_of=(f"jaxopt.{kind}",),
+        # A number of steps is `num_steps`; the rest is for derivatives of the solution, and logs.
+        reserved=(
+            "fun",
+            "value_and_grad",
+            "has_aux",
+            "maxiter",
+            "implicit_diff",
+            "implicit_diff_solve",
+            "jit",
+            "unroll",
+            "verbose",
+        ),
+        step=partial(_step, kind),
+        warmup=partial(_init, kind),
+        gradients=_gradients,
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "bfgs",
+        "BFGS",
+        "BFGS with a dense inverse Hessian and a zoom line search",
+        "Nocedal & Wright 2006, chapter 6",
+        test={"num_steps": 100, "tol": 1e-5},
+    ),
+    _row(
+        "gradient_descent",
+        "GradientDescent",
+        "Accelerated gradient descent with a line search",
+        "Beck & Teboulle 2009",
+        test={"num_steps": 1000, "tol": 1e-5},
+    ),
+    _row(
+        "lbfgs",
+        "LBFGS",
+        "Limited-memory BFGS with a zoom line search",
+        "Liu & Nocedal 1989",
+        test={"num_steps": 100, "tol": 1e-5},
+    ),
+    _row(
+        "nonlinear_cg",
+        "NonlinearCG",
+        "Conjugate gradients with a zoom line search",
+        "Nocedal & Wright 2006, chapter 5",
+        test={"num_steps": 200, "tol": 1e-5},
+    ),
+)

@@ -1,0 +1,133 @@
+"""Optimistix's minimisers, one step at a time; a particle that has converged stays where it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from crewel.protocol import Algorithm, Position, Target
+
+_TAGS: frozenset[object] = frozenset()
+
+
+def residual_form(residuals: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Options of a least-squares solver beside its own.
+
+    Args:
+        residuals: `params -> ` a pytree of arrays r, such that the log density is `-sum(r**2) / 2`
+            up to a constant; the prior has its residuals too.
+    """
+    return residuals
+
+
+def _problem(target: Target, options: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """What the solver sees, `(position, args) -> (value, aux)`; and the solver's own options."""
+    own = dict(options)
+    residuals = own.pop("residuals", None)
+    if residuals is None:
+        return lambda z, _: (-target.log_density(z) / target.num_data, None), own
+    return lambda z, _: (residuals(target.constrain(z)), None), own
+
+
+def _solver(kind: str, options: dict[str, Any]) -> Any:
+    import optimistix
+
+    return getattr(optimistix, kind)(**options)
+
+
+def _begin(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
+    """Solver, problem, and the state at the start as arrays and the rest."""
+    import equinox
+
+    problem, own = _problem(target, options)
+    solver = _solver(kind, own)
+    shape, _ = jax.eval_shape(problem, position, None)
+    state = solver.init(problem, position, None, {}, shape, None, _TAGS)
+    arrays, rest = equinox.partition(state, equinox.is_array)
+    return solver, problem, arrays, rest
+
+
+def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+    return position, _begin(kind, target, position, options)[2], jnp.zeros((), bool)
+
+
+def _step(kind: str, target: Target, key, state: Any, **options):
+    import equinox
+
+    position, arrays, done = state
+    # The part of the state that is code is made anew; what else that computes is compiled away.
+    solver, problem, _, rest = _begin(kind, target, position, options)
+
+    def advance(position, arrays):
+        inner = equinox.combine(arrays, rest)
+        position, inner, _ = solver.step(problem, position, None, {}, inner, _TAGS)
+        done, _ = solver.terminate(problem, position, None, {}, inner, _TAGS)
+        return position, equinox.filter(inner, equinox.is_array), done
+
+    def stay(position, arrays):
+        return position, arrays, jnp.ones((), bool)
+
+    position, arrays, done = jax.lax.cond(done, stay, advance, position, arrays)
+    return (position, arrays, done), position, {"loss": -target.log_density(position)}
+
+
+def _gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 2
+
+
+def _row(
+    name: str, kind: str, summary: str, reference: str, *, options_of: tuple[str, ...] = (), **row
+) -> Algorithm:
+    return Algorithm(
+        name=f"optimistix_{name}",
+        family="optimize",
+        summary=summary,
+        reference=reference,
+        requires="optimistix",
+        module="optimistix",
+        options_of=(f"optimistix.{kind}", *options_of),
+        reserved=(),
+        step=partial(_step, kind),
+        warmup=partial(_init, kind),
+        defaults={"rtol": 1e-5, "atol": 1e-5},
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "bfgs",
+        "BFGS",
+        "BFGS with a dense inverse Hessian and backtracking",
+        "Nocedal & Wright 2006, chapter 6",
+        gradients=_gradients,
+        test={"num_steps": 200},
+    ),
+    _row(
+        "lbfgs",
+        "LBFGS",
+        "Limited-memory BFGS with backtracking",
+        "Liu & Nocedal 1989",
+        gradients=_gradients,
+        test={"num_steps": 200},
+    ),
+    _row(
+        "levenberg_marquardt",
+        "LevenbergMarquardt",
+        "Damped Gauss-Newton, for densities that are a sum of squared `residuals`",
+        "Levenberg 1944; Marquardt 1963",
+        options_of=("crewel.adapters.optimistix.residual_form",),
+    ),
+    _row(
+        "nonlinear_cg",
+        "NonlinearCG",
+        "Conjugate gradients with backtracking",
+        "Shewchuk 1994",
+        gradients=_gradients,
+        test={"num_steps": 1000},
+    ),
+)

@@ -1,0 +1,1 @@
+"""Other packages' programming interfaces on Crewel's driver."""

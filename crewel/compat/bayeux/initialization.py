@@ -1,0 +1,42 @@
+"""Where bayeux starts chains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+
+from crewel import initial
+from crewel.compat.bayeux.types import JAXFn, Point
+from crewel.driver import as_key
+
+
+def uniform(
+    *,
+    test_point: Point,
+    inverse_transform_fn: JAXFn,
+    transform_fn: JAXFn,
+    num_points: int,
+    key: Any,
+) -> Point:
+    """Points that are uniform within (-2, 2) on the unconstrained space.
+
+    Args:
+        test_point: gives structure and shapes.
+        inverse_transform_fn: to the unconstrained space.
+        transform_fn: back; called for one point at a time.
+        num_points: how many.
+        key: PRNG key.
+
+    Returns:
+        Constrained points, leaves `(num_points, ...)`.
+
+    Example:
+        >>> import jax, jax.numpy as jnp
+        >>> uniform(test_point=1.0, inverse_transform_fn=jnp.log, transform_fn=jnp.exp,
+        ...         num_points=3, key=jax.random.key(0)).shape
+        (3,)
+    """
+    like = jax.eval_shape(inverse_transform_fn, jax.tree.map(jax.numpy.asarray, test_point))
+    keys = jax.random.split(as_key(key), num_points)
+    return jax.vmap(lambda k: transform_fn(initial.uniform(k, like)))(keys)

@@ -1,0 +1,324 @@
+"""bayeux's methods: its names, keywords and defaults, translated to rows of Crewel."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import math
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple
+
+import jax
+
+from crewel import conversions, driver
+from crewel.adapters import ALGORITHMS
+from crewel.compat.bayeux import debug as debugging
+from crewel.compat.bayeux import initialization
+from crewel.options import backend_options, resolve, words_of
+from crewel.protocol import Algorithm, Target
+
+
+class OptimizerResults(NamedTuple):
+    """What an optimizer returns; unpacks into three.
+
+    Attributes:
+        params: leaves `(particle, ...)`.
+        state: the optimizer's own.
+        loss: `(particle, step)`.
+    """
+
+    params: Any
+    state: Any
+    loss: Any
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How bayeux spells the calls of a backend.
+
+    Attributes:
+        words: its keyword for a word of ours or for an option of the row, where they differ.
+        defaults: its defaults, by its keywords.
+        sizes_of: the callable under which `get_kwargs` shows the words; `""`: extra parameters.
+    """
+
+    words: Mapping[str, str]
+    defaults: Mapping[str, Any]
+    sizes_of: str = ""
+
+
+_SAMPLER = {"num_chains": 8, "return_pytree": False}
+_BLACKJAX = Dialect(
+    {"num_adapt_draws": "num_warmup", "progress_bar": "progress"},
+    _SAMPLER
+    | {"num_draws": 500, "num_adapt_draws": 500, "chain_method": "vectorized"}
+    | {"progress_bar": False},
+)
+_FLOWMC = Dialect({"n_chains": "num_chains"}, {"n_chains": 20, "return_pytree": False})
+_NUMPYRO = Dialect(
+    {"num_samples": "num_draws", "progress_bar": "progress"},
+    _SAMPLER
+    | {"num_warmup": 500, "num_samples": 1000, "thinning": 1}
+    | {"chain_method": "vectorized", "progress_bar": True},
+    sizes_of="numpyro.infer.MCMC",
+)
+_NUTPIE = Dialect(
+    {"draws": "num_draws", "tune": "num_warmup", "chains": "num_chains"}
+    | {"progress_bar": "progress"},
+    {"draws": 1000, "tune": 300, "chains": 8, "progress_bar": True, "return_pytree": False},
+)
+_SNAPER = Dialect(
+    {"num_results": "num_draws", "num_burnin_steps": "num_warmup"},
+    _SAMPLER | {"num_results": 1000, "num_burnin_steps": 1000},
+)
+
+
+def _tfp(**defaults: Any) -> Dialect:
+    sizes = {"num_draws": 1000, "num_adaptation_steps": 500, "step_size": 0.5}
+    return Dialect({"num_adaptation_steps": "num_warmup"}, _SAMPLER | sizes | defaults)
+
+
+def _optimizer(*, steps: str = "num_iters", num_steps: int = 1000, **defaults: Any) -> Dialect:
+    sizes = {"num_particles": 8, "chain_method": "vectorized", "apply_transform": True}
+    return Dialect({steps: "num_steps"}, sizes | {steps: num_steps} | defaults)
+
+
+_OPTIMISTIX = _optimizer(steps="max_steps", num_steps=256, rtol=1e-5, atol=1e-5)
+_JAXOPT, _QUICK, _SLOW = (
+    _optimizer(),
+    _optimizer(learning_rate=0.1),
+    _optimizer(learning_rate=1e-4),
+)
+_VI = Dialect(
+    {"batch_size": "num_chains"},
+    {"batch_size": 16, "num_steps": 2000, "chain_method": "vectorized"},
+)
+
+# Names of methods and of their classes, in bayeux's order.
+_NAMES: dict[str, dict[str, tuple[str, Dialect]]] = {
+    "mcmc": {
+        "tfp_hmc": ("HMC_TFP", _tfp(num_leapfrog_steps=8, target_accept_prob=0.6)),
+        "tfp_nuts": ("NUTS_TFP", _tfp(target_accept_prob=0.8)),
+        "tfp_snaper_hmc": ("SNAPER_HMC_TFP", _SNAPER),
+        "blackjax_hmc": ("HMCblackjax", _BLACKJAX),
+        "blackjax_chees_hmc": ("CheesHMCblackjax", _BLACKJAX),
+        "blackjax_meads_hmc": ("MeadsHMCblackjax", _BLACKJAX),
+        "blackjax_nuts": ("NUTSblackjax", _BLACKJAX),
+        "blackjax_hmc_pathfinder": ("HMC_Pathfinder_blackjax", _BLACKJAX),
+        "blackjax_nuts_pathfinder": ("NUTS_Pathfinder_blackjax", _BLACKJAX),
+        "flowmc_rqspline_hmc": ("MaskedCouplingRQSplineHMCflowmc", _FLOWMC),
+        "flowmc_rqspline_mala": ("MaskedCouplingRQSplineMALAflowmc", _FLOWMC),
+        "flowmc_realnvp_hmc": ("RealNVPHMCflowmc", _FLOWMC),
+        "flowmc_realnvp_mala": ("RealNVPMALAflowmc", _FLOWMC),
+        "numpyro_hmc": ("HMCnumpyro", _NUMPYRO),
+        "numpyro_nuts": ("NUTSnumpyro", _NUMPYRO),
+        "nutpie": ("NutpieSampler", _NUTPIE),
+    },
+    "optimize": {
+        "jaxopt_bfgs": ("BFGS", _JAXOPT),
+        "jaxopt_gradient_descent": ("GradientDescent", _JAXOPT),
+        "jaxopt_lbfgs": ("LBFGS", _JAXOPT),
+        "jaxopt_nonlinear_cg": ("NonlinearCG", _JAXOPT),
+        "optax_schedule_free": ("ScheduleFree", _QUICK),
+        "optax_adabelief": ("AdaBelief", _QUICK),
+        "optax_adafactor": ("Adafactor", _optimizer(learning_rate=1e-4, decay_rate=0.9)),
+        "optax_adagrad": ("Adagrad", _QUICK),
+        "optax_adam": ("Adam", _QUICK),
+        "optax_adamw": ("Adamw", _QUICK),
+        "optax_adamax": ("Adamax", _QUICK),
+        "optax_amsgrad": ("Amsgrad", _QUICK),
+        "optax_fromage": ("Fromage", _SLOW),
+        "optax_lamb": ("Lamb", _SLOW),
+        "optax_lion": ("Lion", _SLOW),
+        "optax_noisy_sgd": ("NoisySgd", _SLOW),
+        "optax_novograd": ("Novograd", _SLOW),
+        "optax_radam": ("Radam", _SLOW),
+        "optax_rmsprop": ("Rmsprop", _SLOW),
+        "optax_sgd": ("Sgd", _SLOW),
+        "optax_sm3": ("Sm3", _QUICK),
+        "optax_yogi": ("Yogi", _QUICK),
+        "optimistix_bfgs": ("optimistix_BFGS", _OPTIMISTIX),
+        "optimistix_nelder_mead": ("NelderMead", _OPTIMISTIX),
+        "optimistix_nonlinear_cg": ("optimistix_NonlinearCG", _OPTIMISTIX),
+    },
+    "vi": {"tfp_factored_surrogate_posterior": ("TFPFactored", _VI)},
+}
+
+
+@dataclass(repr=False)
+class Method:
+    """One method on one model: `model.mcmc.numpyro_nuts(seed=jax.random.key(0))`."""
+
+    log_density: Any
+    test_point: Any
+    transform_fn: Any
+    inverse_transform_fn: Any
+    inverse_log_det_jacobian: Any
+    initial_state: Any
+    made: Any = field(repr=False, default=None)  # apply_transform -> crewel.Model
+
+    name: ClassVar[str] = ""
+    row: ClassVar[Algorithm]
+    dialect: ClassVar[Dialect] = Dialect({}, {})
+
+    @property
+    def target(self) -> Target:
+        """The density on the unconstrained space that this method works on."""
+        return self.made(True).target(jacobian=not isinstance(self, Optimizer))
+
+    def constrained_log_density(self) -> Any:
+        """The log density of an unconstrained point."""
+        return self.target.log_density
+
+    def get_initial_state(self, key: Any, num_chains: int = 8) -> Any:
+        """Constrained points, leaves `(num_chains, ...)`."""
+        if self.initial_state is not None:
+            return self.initial_state
+        transform = self.target.transform
+        return initialization.uniform(
+            test_point=self.test_point,
+            inverse_transform_fn=transform.inverse,
+            transform_fn=transform.forward,
+            num_points=num_chains,
+            key=key,
+        )
+
+    def get_kwargs(self, **kwargs: Any) -> dict[Any, dict[str, Any]]:
+        """Keywords of a call by the callable they go to, with defaults and `kwargs` put in."""
+        given = self._known(kwargs)
+        defaults = {**self.row.defaults, **self.dialect.defaults, **given}
+        found: dict[Any, dict[str, Any]] = {}
+        for dotted in filter(None, (*self.row.options_of, self.dialect.sizes_of)):
+            function = resolve(dotted)
+            parameters = inspect.signature(function).parameters.values()
+            found[function] = {
+                p.name: defaults.get(p.name, p.default)
+                for p in parameters
+                if p.name not in self.row.reserved
+                and (p.default is not p.empty or p.name in defaults)
+            }
+        shown = {name for part in found.values() for name in part}
+        found["extra_parameters"] = {k: v for k, v in defaults.items() if k not in shown}
+        return found
+
+    def debug(
+        self,
+        seed: Any,
+        verbosity: int = 2,
+        catch_exceptions: bool = True,
+        printer: Any = print,
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Run bayeux's nine steps; whether all passed."""
+        return debugging.debug(self, seed, verbosity, printer, kwargs, catch_exceptions)
+
+    def _known(self, kwargs: Mapping[str, Any], stacklevel: int = 3) -> dict[str, Any]:
+        """The keywords that mean something here; a warning for each of the others."""
+        names = {
+            *self.dialect.defaults,
+            *self.dialect.words,
+            *words_of(self.row),
+            *backend_options(self.row),
+        }
+        for name in kwargs.keys() - names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f" Did you mean `{near[0]}`?" if near else ""
+            warnings.warn(f"`{self.name}` does not use `{name}`.{hint}", stacklevel=stacklevel)
+        return {name: value for name, value in kwargs.items() if name in names}
+
+    def _call(self, seed: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The posterior, and the keywords that are bayeux's alone."""
+        known = {**self.dialect.defaults, **self._known(kwargs, stacklevel=5)}
+        own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
+        if "num_samples" in known and known.get("thinning", 1) > 1:
+            known["num_samples"] //= known["thinning"]  # NumPyro counts what it then thins
+        accepted = {*words_of(self.row), *backend_options(self.row)}
+        call = {self.dialect.words.get(name, name): value for name, value in known.items()}
+        call = {name: value for name, value in call.items() if name in accepted}
+        model = self.made(own.get("apply_transform", True))
+        return driver.run(model, self.row, seed, **{"progress": False, **call}), own
+
+
+class Sampler(Method):
+    """A method of `model.mcmc`."""
+
+    def __call__(self, seed: Any, **kwargs: Any) -> Any:
+        """Draws: as an ArviZ object, or with `return_pytree=True` as the parameters' own pytree.
+
+        Leaves of the pytree are `(chain, draw, ...)`, and `(draw, chain, ...)` of the `tfp_`
+        methods, as in bayeux.
+        """
+        post, own = self._call(seed, kwargs)
+        if own["return_pytree"]:
+            if self.name.startswith("tfp_"):
+                return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), post.draws)
+            return post.draws
+        groups = conversions.posterior_groups(post.draws, post.stats)
+        if list(groups["posterior"]) == ["value"]:
+            groups["posterior"] = {"var0": groups["posterior"]["value"]}
+        return conversions.to_datatree(groups, dims={})
+
+
+class Optimizer(Method):
+    """A method of `model.optimize`."""
+
+    def __call__(self, seed: Any, **kwargs: Any) -> OptimizerResults:
+        """The particles, the optimizer's state, and the loss of every step."""
+        post, _ = self._call(seed, kwargs)
+        params = jax.tree.map(lambda leaf: leaf[:, 0], post.draws)
+        return OptimizerResults(params, post.state, post.losses)
+
+
+class Surrogate:
+    """What a fit found: draws of it, with a batch axis of independent fits."""
+
+    def __init__(self, post: Any, row: Algorithm):
+        """Hold the fits."""
+        self._post, self._row = post, row
+        self.batch_shape = (post.num_chains,)
+
+    def sample(self, sample_shape: int | tuple[int, ...] = (), seed: Any = 0) -> Any:
+        """Constrained draws, leaves `(*sample_shape, fit, ...)`."""
+        shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
+        post, target, words = self._post, self._post.model.target(), words_of(self._row)
+        options = {k: v for k, v in post.options.items() if k not in words}
+
+        def draw(key, state):
+            position = self._row.step(target, key, state, **options)[1]  # type: ignore[misc]
+            return target.constrain(position)
+
+        keys = jax.random.split(driver.as_key(seed), (math.prod(shape), post.num_chains))
+        made = jax.vmap(jax.vmap(draw), in_axes=(0, None))(keys, post.state)
+        return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), made)
+
+
+class Fit(Method):
+    """A method of `model.vi`."""
+
+    def __call__(self, seed: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """The fitted distribution with a batch axis of fits, and the loss `(fit, step)`."""
+        post, _ = self._call(seed, kwargs)
+        return Surrogate(post, self.row), post.losses
+
+
+def _methods(family: str, base: type[Method]) -> dict[str, type[Method]]:
+    """The classes of a family whose backend is installed, by bayeux's names."""
+    rows = {row.name: row for row in ALGORITHMS}
+    found: dict[str, type[Method]] = {}
+    for name, (class_name, dialect) in _NAMES[family].items():
+        row = rows.get(name)
+        if row is not None and importlib.util.find_spec(row.module.split(".")[0]) is not None:
+            found[class_name] = type(
+                class_name, (base,), {"name": name, "row": row, "dialect": dialect}
+            )
+    return found
+
+
+METHODS = {
+    "mcmc": _methods("mcmc", Sampler),
+    "optimize": _methods("optimize", Optimizer),
+    "vi": _methods("vi", Fit),
+}

@@ -1,0 +1,11 @@
+"""The names that bayeux gives to types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Point = Any
+JAXFn = Callable[[Point], Point]
+MaybeJAXFn = JAXFn | Any
+LogDensityFn = Callable[[Point], Any]

@@ -1,0 +1,73 @@
+"""One Bayesian network on handwritten digits, by every algorithm of every family.
+
+One line each: held-out accuracy, log predictive density (LPPD), seconds, divergences. The budget is
+small and the same for a whole family, so this shows that a name is all there is to change, not which
+algorithm is best: a sampler that has not converged shows it here too. `every_algorithm.py NAME ...`
+runs only the algorithms whose names begin so.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import flax.linen as nn
+import jax.numpy as jnp
+from common import load
+
+import crewel as cw
+from crewel.options import words_of
+
+BUDGET = {
+    "num_chains": 2,
+    "num_warmup": 200,
+    "num_draws": 100,
+    "num_particles": 4,
+    "num_steps": 500,
+    "batch_size": 64,
+}
+
+class MLP(nn.Module):
+    """64-8-10: 610 weights."""
+
+    @nn.compact
+    def __call__(self, x):
+        """Logits of ten digits."""
+        return nn.Dense(10)(jnp.tanh(nn.Dense(8)(x)))
+
+
+def budget(row) -> dict:
+    """The words of the budget that the row takes and does not set itself."""
+    words = words_of(row)
+    return {k: v for k, v in BUDGET.items() if k in words and k not in row.words}
+
+
+def main(only: tuple[str, ...]) -> None:
+    """Run them all; what fails says so, and the others go on."""
+    x, y, x_test, y_test = load("digits", test_size=0.5)
+    model = cw.wrap(MLP(), x, y, likelihood="categorical")
+    start = model.optimize.optax_adam(seed=0, num_particles=8, num_steps=300, progress=False)
+    print(f"{'algorithm':36} {'accuracy':>8} {'LPPD':>7} {'seconds':>8} {'diverging':>9}")
+    for row in cw.ALGORITHMS:
+        if not row.name.startswith(only):
+            continue
+        began = time.perf_counter()
+        try:
+            run = getattr(getattr(model, row.family), row.name)
+            init = {} if "init" in row.words else {"init": start}
+            post = run(seed=0, progress=False, **budget(row), **init)
+            scores = post.metrics(x_test, y_test)
+        except Exception as error:  # the next one may work
+            print(f"{row.family + '.' + row.name:36} {type(error).__name__}: {error}"[:160])
+            continue
+        seconds = time.perf_counter() - began
+        diverging = post.stats["diverging"].sum() if "diverging" in post.stats else "-"
+        print(
+            f"{row.family + '.' + row.name:36} {scores['accuracy']:8.3f} {scores['lppd']:7.3f} "
+            f"{seconds:8.1f} {diverging!s:>9}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]) or ("",))
