@@ -33,15 +33,23 @@ def as_key(seed: Any) -> jax.Array:
     raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
 
 
+# What a model must have, where it is not simply an argument that `wrap` gives to every model.
+_NEEDS = {
+    "gaussian": "a Gaussian prior. Make every prior a `numpyro.distributions.Normal`, or give "
+    "`Model(..., gaussian=(location, scale))`.",
+}
+
+
 def check_needs(model: Any, row: Algorithm) -> None:
     """Raise `ValueError` where the model lacks what the algorithm needs."""
     target = model.target()
     for need in sorted(row.needs):
         if getattr(target, need) is None:
-            raise ValueError(
-                f"`{row.name}` needs a model with `{need}`. Give `Model(..., {need}=...)`, or use "
-                "`crewel.wrap`, whose models have it."
+            usual = (
+                f"`{need}`. Give `Model(..., {need}=...)`, or use `crewel.wrap`, whose models "
+                "have it."
             )
+            raise ValueError(f"`{row.name}` needs a model with {_NEEDS.get(need, usual)}")
 
 
 def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
+from numpyro.distributions import constraints
 
 from crewel.trees import named_leaves
 
@@ -52,3 +53,28 @@ def same_rows(data: Any) -> None:
             "The leaves of `data` must have the same number of rows, first axis: "
             + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
         )
+
+
+def gaussian(given: Any, test_point: Any, transform_fn: Any) -> Any:
+    """Location and scale of a Gaussian prior, checked against the parameters.
+
+    Raises:
+        ValueError: another structure than the parameters', a shape that does not fit, or
+            parameters that are transformed.
+    """
+    if given is None:
+        return None
+    kinds = jax.tree.leaves(transform_fn, is_leaf=lambda x: isinstance(x, constraints.Constraint))
+    if any(type(kind) is not type(constraints.real) for kind in kinds):
+        raise ValueError("`gaussian` is for parameters without a transform; drop one of the two.")
+    for what, tree in zip(("location", "scale"), given, strict=True):
+        if jax.tree.structure(tree) != jax.tree.structure(test_point):
+            raise ValueError(f"The {what} in `gaussian` has another structure than `test_point`.")
+        for name, leaf in named_leaves(test_point).items():
+            shape = np.shape(named_leaves(tree)[name])
+            if np.broadcast_shapes(shape, leaf.shape) != leaf.shape:
+                raise ValueError(
+                    f"The {what} in `gaussian` at `{name}` has shape {shape}, which does not fit "
+                    f"the parameter's {leaf.shape}."
+                )
+    return arrays(given)

@@ -37,6 +37,8 @@ class Model:
             programs: models over other data of the same shape share them.
         log_prior: `params -> scalar`, for algorithms that need prior and likelihood apart.
         log_likelihood: `(params, batch) -> (n,)`, one value a row.
+        gaussian: `(location, scale)` of an independent normal prior, each a pytree like
+            `test_point`, for algorithms that are made for such; `log_prior` must be that prior.
         samplers: ways to draw an initial state, by the name that `init=` gives them:
             functions `key -> params`. The first one is the default.
         predictive: how to predict, see `crewel.predict.Predictive`.
@@ -69,6 +71,7 @@ class Model:
         data: Any = None,
         log_prior: Callable[..., Any] | None = None,
         log_likelihood: Callable[..., Any] | None = None,
+        gaussian: tuple[Any, Any] | None = None,
         samplers: Mapping[str, Callable[..., Any]] | None = None,
         predictive: Any = None,
         simulation: Any = None,
@@ -112,6 +115,7 @@ class Model:
             log_prior=inputs.arrays(inputs.partial(log_prior)),
             log_likelihood=inputs.arrays(inputs.partial(log_likelihood)),
             data=self.data,
+            gaussian=inputs.gaussian(gaussian, self.test_point, transform_fn),
         )
 
     @classmethod

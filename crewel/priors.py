@@ -192,6 +192,24 @@ def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), [drawn[path] for path in leaves])
 
 
+def gaussian(priors: Mapping[str, Any], like: Any) -> tuple[Any, Any] | None:
+    """`(location, scale)` in the structure of `like`, where every prior is a `Normal`, else `None`.
+
+    Example:
+        >>> import numpyro.distributions as dist
+        >>> gaussian({"w": dist.Normal(0.0, 2.0)}, {"w": 0.5})
+        ({'w': 0.0}, {'w': 2.0})
+    """
+    if any(type(prior) is not dist.Normal for prior in priors.values()):
+        return None
+    structure = jax.tree.structure(like)
+    chosen = [priors[path] for path in named_leaves(like)]
+    return (
+        jax.tree.unflatten(structure, [prior.loc for prior in chosen]),
+        jax.tree.unflatten(structure, [prior.scale for prior in chosen]),
+    )
+
+
 class PriorTable:
     """The priors of a model as a table: path, shape, prior. `dict(table.priors)` has the objects.
 

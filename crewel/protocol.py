@@ -23,7 +23,7 @@ State = Any
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data"],
+    data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data", "gaussian"],
     meta_fields=["jacobian"],
 )
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Target:
         log_prior: `params -> scalar`, or `None` where the model does not split.
         log_likelihood: `(params, batch) -> (n,)`, one value a datum, or `None`.
         data: pytree of arrays with a leading axis of N rows, or `None`.
+        gaussian: `(location, scale)` of the prior, each a pytree like the parameters, where the
+            prior is independent normal and nothing is transformed; else `None`.
         jacobian: whether `log_density` includes the log-determinant of the transform (not in
             family `optimize`, where the mode in the parameters' own space is sought).
     """
@@ -48,6 +50,7 @@ class Target:
     log_prior: Callable[..., jax.Array] | None = None
     log_likelihood: Callable[..., jax.Array] | None = None
     data: Any = None
+    gaussian: tuple[Any, Any] | None = None
     jacobian: bool = True
 
     def constrain(self, position: Position) -> Any:
@@ -136,13 +139,9 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
-<<<<<<< HEAD
         recompiles: why a second call compiles again; empty where it does not.
-        test: the smallest budget with which the contract tests pass.
-=======
         test: the smallest budget with which the contract tests pass; empty where their models
             lack what the row needs, which then has a test of its own.
->>>>>>> main
         gradients: the least and the most gradients that one step takes, from the options (`inf`
             where there is no bound); `None` where it cannot be said. For forecasts.
     """

@@ -211,6 +211,7 @@ def wrap(
         data={"x": x, "y": y},
         log_prior=Partial(_LogPrior(layout), table),
         log_likelihood=Partial(_log_likelihood, density),
+        gaussian=priors.gaussian(table, like),
         samplers=samplers,
         predictive=predictive,
         latents=tuple(latents),

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from crewel.adapters import (
     blackjax,
+    blackjax_ensemble,
+    blackjax_langevin,
+    blackjax_mclmc,
+    blackjax_nested,
+    blackjax_slice,
+    blackjax_smc,
     blackjax_vi,
     flowmc,
     jaxopt,
     numpyro,
+    numpyro_ensemble,
     numpyro_vi,
     nutpie,
     optax,
     optimistix,
     tfp,
+    tfp_vi,
 )
 from crewel.protocol import Algorithm
 
 ALGORITHMS: tuple[Algorithm, ...] = (
     *numpyro.ROWS,
+    *numpyro_ensemble.ROWS,
     *blackjax.ROWS,
+    *blackjax_langevin.ROWS,
+    *blackjax_mclmc.ROWS,
+    *blackjax_slice.ROWS,
+    *blackjax_ensemble.ROWS,
+    *blackjax_smc.ROWS,
+    *blackjax_nested.ROWS,
     *tfp.ROWS,
     *nutpie.ROWS,
     *flowmc.ROWS,
@@ -27,4 +42,5 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *jaxopt.ROWS,
     *numpyro_vi.ROWS,
     *blackjax_vi.ROWS,
+    *tfp_vi.ROWS,
 )

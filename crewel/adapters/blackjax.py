@@ -1,109 +1,182 @@
-"""BlackJAX's samplers. Engines: HMC with Stan's window adaptation, and MCLMC with its tuner."""
+"""BlackJAX's kernels with a step size and a metric, and the adaptations that find both.
+
+Engine: a kernel by its name in BlackJAX, joined to Stan's window adaptation, to its low-rank
+version, or to Pathfinder.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from crewel.protocol import Algorithm, Position, Target
 
+BUILD = ("integrator", "divergence_threshold", "integration_steps_fn")
+STEP = ("max_num_doublings", "num_integration_steps", "integration_steps_params")
 
-def _nothing(*_: Any) -> None:
+
+def nothing(*_: Any) -> None:
     """What to keep of each warm-up step: by default BlackJAX keeps every momentum and tree."""
 
 
-def _hmc_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+class _Center(NamedTuple):
+    mu_star: Any
+
+
+class _Kept(NamedTuple):
+    adaptation_state: _Center
+
+
+def _center(_state: Any, _info: Any, adaptation: Any) -> _Kept:
+    """All that the low-rank adaptation itself reads of what it kept."""
+    return _Kept(_Center(adaptation.mu_star))
+
+
+def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Split into the adaptation's own, the kernel builder's, and the kernel's per-step options."""
-    build = {k: options[k] for k in ("integrator", "divergence_threshold") if k in options}
-    step = {k: options[k] for k in ("max_num_doublings", "num_integration_steps") if k in options}
+    build = {k: options[k] for k in BUILD if k in options}
+    step = {k: options[k] for k in STEP if k in options}
     adapt = {k: v for k, v in options.items() if k not in build and k not in step}
     return adapt, build, step
 
 
-def _hmc_warmup(
-    kind: str, target: Target, key, position: Position, num_warmup: int, **options: Any
-) -> Any:
+def _algorithm(kind: str, build: dict[str, Any]) -> Any:
+    """What BlackJAX's adaptations ask of an algorithm: `init` and `build_kernel`."""
     import blackjax
 
-    adapt, build, step = _hmc_options(options)
-    algorithm = getattr(blackjax, kind)
+    if kind != "dynamic_hmc":
+        return getattr(blackjax, kind)
+    steps = {k: v for k, v in build.items() if k == "integration_steps_fn"}
+
+    def build_kernel(*integrator: Any, **rest: Any) -> Callable[..., Any]:
+        return fresh_length(blackjax.dynamic_hmc.build_kernel(*integrator, **steps | rest))
+
+    return SimpleNamespace(init=blackjax.hmc.init, build_kernel=build_kernel)
+
+
+def fresh_length(kernel: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel with random lengths on HMC's state: the length is drawn from the step's key."""
+    from blackjax.mcmc.dynamic_hmc import DynamicHMCState
+    from blackjax.mcmc.hmc import HMCState
+
+    def step(rng_key, state, *args: Any, **kwargs: Any):
+        key_length, key_move = jax.random.split(rng_key)
+        moved, info = kernel(key_move, DynamicHMCState(*state, key_length), *args, **kwargs)
+        return HMCState(moved.position, moved.logdensity, moved.logdensity_grad), info
+
+    return step
+
+
+def _window(algorithm: Any, target: Target, build: dict[str, Any], **options: Any) -> Any:
+    import blackjax
+
+    integrator = {k: v for k, v in build.items() if k == "integrator"}
+    return blackjax.window_adaptation(
+        algorithm, target.log_density, adaptation_info_fn=nothing, **integrator, **options
+    )
+
+
+def _low_rank(algorithm: Any, target: Target, build: dict[str, Any], **options: Any) -> Any:
+    import blackjax
+
+    integrator = {k: v for k, v in build.items() if k == "integrator"}
+    return blackjax.window_adaptation_low_rank(
+        algorithm, target.log_density, adaptation_info_fn=_center, **integrator, **options
+    )
+
+
+def _pathfinder(algorithm: Any, target: Target, _: dict[str, Any], **options: Any) -> Any:
+    import blackjax
+
+    return blackjax.pathfinder_adaptation(
+        algorithm, target.log_density, adaptation_info_fn=nothing, **options
+    )
+
+
+def _window_metric(size: int, options: Mapping[str, Any]) -> Any:
+    given = options.get("initial_inverse_mass_matrix")
+    if given is not None:
+        return given
+    return jnp.ones(size) if options.get("is_mass_matrix_diagonal", True) else jnp.eye(size)
+
+
+def _low_rank_metric(size: int, options: Mapping[str, Any]) -> Any:
+    from blackjax.mcmc.metrics import LowRankInverseMassMatrix
+
+    rank = min(options.get("max_rank", 10), size)
+    return LowRankInverseMassMatrix(jnp.ones(size), jnp.zeros((size, rank)), jnp.ones(rank))
+
+
+def _dense_metric(size: int, _: Mapping[str, Any]) -> Any:
+    return jnp.eye(size)
+
+
+# An adaptation, and the metric to begin with where there is no warm-up.
+_ADAPTATIONS = {
+    "window_adaptation": (_window, _window_metric),
+    "window_adaptation_low_rank": (_low_rank, _low_rank_metric),
+    "pathfinder_adaptation": (_pathfinder, _dense_metric),
+}
+
+
+def _warmup(
+    kind: str,
+    adaptation: str,
+    target: Target,
+    key,
+    position: Position,
+    num_warmup: int,
+    **options: Any,
+) -> Any:
+    adapt, build, step = _split(options)
+    algorithm = _algorithm(kind, build)
+    make, metric = _ADAPTATIONS[adaptation]
     if num_warmup == 0:
         size = sum(leaf.size for leaf in jax.tree.leaves(position))
-        diagonal = adapt.get("is_mass_matrix_diagonal", True)
-        metric = adapt.get("initial_inverse_mass_matrix")
-        if metric is None:
-            metric = jnp.ones(size) if diagonal else jnp.eye(size)
         step_size = jnp.asarray(adapt.get("initial_step_size", 1.0))
-        return algorithm.init(position, target.log_density), step_size, metric
-    if "integrator" in build:
-        adapt["integrator"] = build["integrator"]
-    adaptation = blackjax.window_adaptation(
-        algorithm, target.log_density, adaptation_info_fn=_nothing, **adapt, **step
-    )
-    run: Any = adaptation.run  # its type says nothing of the number of steps
+        return algorithm.init(position, target.log_density), step_size, metric(size, adapt)
+    run: Any = make(algorithm, target, build, **adapt, **step).run
     (state, tuned), _ = run(key, position, num_warmup)
     return state, tuned["step_size"], tuned["inverse_mass_matrix"]
 
 
-def _hmc_step(kind: str, target: Target, key, state: Any, **options: Any):
-    import blackjax
-
-    _, build, fixed = _hmc_options(options)
-    kernel = getattr(blackjax, kind).build_kernel(**build)
+def _step(
+    kind: str,
+    stats: Callable[[Any], dict[str, Any]],
+    target: Target,
+    key,
+    state: Any,
+    **options: Any,
+):
+    _, build, fixed = _split(options)
+    kernel = _algorithm(kind, build).build_kernel(**build)
     inner, step_size, metric = state
     inner, info = kernel(key, inner, target.log_density, step_size, metric, **fixed)
-    stats = {
+    common = {
         "lp": inner.logdensity,
-        "energy": info.energy,
         "acceptance_rate": info.acceptance_rate,
         "step_size": step_size,
+    }
+    return (inner, step_size, metric), inner.position, common | stats(info)
+
+
+def trajectory(info: Any) -> dict[str, Any]:
+    """What HMC says of a transition."""
+    return {
+        "energy": info.energy,
         "n_steps": jnp.asarray(info.num_integration_steps),
         "diverging": info.is_divergent,
     }
-    if kind == "nuts":
-        stats["tree_depth"] = info.num_trajectory_expansions
-    return (inner, step_size, metric), inner.position, stats
 
 
-def _mclmc_warmup(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
-    import blackjax
-
-    key_init, key_tune = jax.random.split(key)
-    state = blackjax.mclmc.init(position, target.log_density, key_init)
-    state, tuned, _ = blackjax.mclmc_find_L_and_step_size(
-        mclmc_kernel=blackjax.mclmc.build_kernel(),
-        num_steps=num_warmup,
-        state=state,
-        rng_key=key_tune,
-        logdensity_fn=target.log_density,
-        **options,
-    )
-    return state, tuned
-
-
-def _mclmc_step(target: Target, key, state: Any, **_: Any):
-    import blackjax
-
-    inner, tuned = state
-    inner, info = blackjax.mclmc.build_kernel()(
-        key,
-        inner,
-        target.log_density,
-        inverse_mass_matrix=tuned.inverse_mass_matrix,
-        L=tuned.L,
-        step_size=tuned.step_size,
-    )
-    stats = {
-        "lp": inner.logdensity,
-        "energy_error": info.energy_change,
-        "step_size": tuned.step_size,
-        "diverging": ~info.nonans,
-    }
-    return (inner, tuned), inner.position, stats
+def _tree(info: Any) -> dict[str, Any]:
+    """What NUTS says of a transition."""
+    return trajectory(info) | {"tree_depth": info.num_trajectory_expansions}
 
 
 def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
@@ -114,66 +187,107 @@ def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 
-def _mclmc_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 2, 2  # of the isokinetic McLachlan integrator
+def _dynamic_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, float("inf")  # the length is what a function of the user's draws
 
 
-def _hmc_row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
+_ENGINES = {
+    "nuts": (_tree, _nuts_gradients),
+    "hmc": (trajectory, _hmc_gradients),
+    "dynamic_hmc": (trajectory, _dynamic_gradients),
+}
+
+
+def _row(
+    name: str,
+    kind: str,
+    adaptation: str,
+    summary: str,
+    reference: str,
+    reserved: tuple[str, ...] = (),
+    **row: Any,
+) -> Algorithm:
+    stats, gradients = _ENGINES[kind]
     return Algorithm(
-        name=f"blackjax_{kind}",
+        name=name,
         family="mcmc",
         summary=summary,
         reference=reference,
         requires="blackjax",
         module="blackjax",
-        options_of=("blackjax.window_adaptation", f"blackjax.mcmc.{kind}.as_top_level_api"),
+        options_of=(f"blackjax.{adaptation}", f"blackjax.mcmc.{kind}.as_top_level_api"),
         reserved=(
             "algorithm",
             "logdensity_fn",
             "adaptation_info_fn",
             "step_size",
             "inverse_mass_matrix",
-            "progress_bar",
             "build_proposal",
+            *reserved,
         ),
-        step=partial(_hmc_step, kind),
-        warmup=partial(_hmc_warmup, kind),
+        step=partial(_step, kind, stats),
+        warmup=partial(_warmup, kind, adaptation),
+        gradients=gradients,
         **row,
     )
 
 
+_BUDGET = {"num_warmup": 500, "num_draws": 1000}
+# A quarter of a period; at half of one (5 steps here) HMC returns and does not mix.
+_HMC_BUDGET = {"num_integration_steps": 3} | _BUDGET
+
 ROWS = (
-    _hmc_row(
+    _row(
+        "blackjax_nuts",
         "nuts",
+        "window_adaptation",
         "No-U-Turn sampler with Stan's window adaptation",
         "Hoffman & Gelman 2014; Betancourt 2017; Phan, Pradhan & Jankowiak 2019",
-        test={"num_warmup": 500, "num_draws": 1000},
-        gradients=_nuts_gradients,
+        test=_BUDGET,
     ),
-    _hmc_row(
+    _row(
+        "blackjax_hmc",
         "hmc",
+        "window_adaptation",
         "Hamiltonian Monte Carlo with a fixed number of leapfrog steps",
         "Duane et al. 1987; Neal 2011",
         defaults={"num_integration_steps": 16},
-        # A quarter of a period; at half of one (5 steps here) HMC returns and does not mix.
-        test={"num_warmup": 500, "num_draws": 1000, "num_integration_steps": 3},
-        gradients=_hmc_gradients,
+        test=_HMC_BUDGET,
     ),
-    Algorithm(
-        name="blackjax_mclmc",
-        family="mcmc",
-        summary="Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two",
-        reference="Robnik, De Luca, Silverstein & Seljak 2023",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.mclmc_find_L_and_step_size",),
-        reserved=("mclmc_kernel", "num_steps", "state", "rng_key", "logdensity_fn", "params"),
-        step=_mclmc_step,
-        warmup=_mclmc_warmup,
-        # BlackJAX spends a third of `frac_tune2` more on the preconditioner: together, all of it.
-        defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
-        bias="No accept step: the step size leaves a bias, kept small by the energy error.",
-        test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
-        gradients=_mclmc_gradients,
+    _row(
+        "blackjax_dynamic_hmc",
+        "dynamic_hmc",
+        "window_adaptation",
+        "Hamiltonian Monte Carlo with a random number of leapfrog steps, 1 to 9 by default",
+        "Mackenzie 1989; Neal 2011",
+        reserved=("next_random_arg_fn",),
+        test=_BUDGET,
+    ),
+    _row(
+        "blackjax_nuts_low_rank",
+        "nuts",
+        "window_adaptation_low_rank",
+        "No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients",
+        "Seyboldt, Carlson & Carpenter 2026",
+        test=_BUDGET,
+    ),
+    _row(
+        "blackjax_nuts_pathfinder",
+        "nuts",
+        "pathfinder_adaptation",
+        "No-U-Turn sampler that starts from Pathfinder, with its dense metric",
+        "Zhang, Carpenter, Gelman & Vehtari 2022",
+        reserved=("num_chains", "integrator"),
+        test=_BUDGET,
+    ),
+    _row(
+        "blackjax_hmc_pathfinder",
+        "hmc",
+        "pathfinder_adaptation",
+        "Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric",
+        "Zhang, Carpenter, Gelman & Vehtari 2022",
+        reserved=("num_chains", "integrator"),
+        defaults={"num_integration_steps": 16},
+        test=_HMC_BUDGET,
     ),
 )

@@ -192,7 +192,7 @@ ROWS = (
         warmup=_multi_warmup,
         cross_chain=True,
         words={"num_chains": 8},
-        lacks=frozenset({"num_steps"}),
+        lacks=frozenset({"num_steps", "chain_method"}),
         bias="A finite pool of draws, `num_samples` a path, resampled with replacement.",
     ),
     Algorithm(
@@ -208,6 +208,7 @@ ROWS = (
         warmup=Stepped(_svgd_init, _svgd_update),
         cross_chain=True,
         words={"num_chains": 100, "num_draws": 1},
+        lacks=frozenset({"chain_method"}),
         bias="A finite set of particles, whose spread is too small in many dimensions.",
         test={"num_steps": 1000},
     ),

@@ -121,6 +121,7 @@ def _row(
             *(("n_features", "key") * bool(of_flow)),
         ),
         run=partial(_run, bundle_of, local),
+        lacks=frozenset({"chain_method"}),
         words={"num_chains": 20},
         recompiles="flowMC makes its compiled functions anew in each run.",
         test={"num_warmup": 400, "num_draws": 400, "n_local_steps": 20, "n_global_steps": 20},

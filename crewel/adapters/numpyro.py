@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from crewel.protocol import Algorithm, Position, Stepped, Target
 
@@ -18,13 +19,14 @@ def _kernel(kind: str, target: Target, **options: Any) -> Any:
 
 
 def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
-    state = _kernel(kind, target, **options).init(key, num_warmup, init_params=position)
-    return state._replace(rng_key=None)
+    kernel = _kernel(kind, target, **options)
+    state = kernel.init(key, num_warmup, init_params=position, model_args=(), model_kwargs={})
+    return jax.tree.map(jnp.asarray, state._replace(rng_key=None))  # some of it Python's floats
 
 
 def _advance(kernel: Any, num_warmup: int, key, state: Any) -> Any:
     # `init` tells the kernel its schedule; what it computes is unused and compiled away.
-    kernel.init(key, num_warmup, init_params=state.z)
+    kernel.init(key, num_warmup, init_params=state.z, model_args=(), model_kwargs={})
     return kernel.sample(state._replace(rng_key=key), (), {})._replace(rng_key=None)
 
 
@@ -32,22 +34,48 @@ def _update(kind: str, target: Target, key, state: Any, num_warmup: int, **optio
     return _advance(_kernel(kind, target, **options), num_warmup, key, state)
 
 
-def _step(kind: str, target: Target, key, state: Any, **options):
-    frozen = options | {"adapt_step_size": False, "adapt_mass_matrix": False}
-    state = _advance(_kernel(kind, target, **frozen), 0, key, state)
-    stats = {
-        "lp": -state.potential_energy,
+def _trajectory(state: Any) -> dict[str, Any]:
+    """What HMC says of a transition."""
+    return {
         "energy": state.energy,
-        "acceptance_rate": state.accept_prob,
         "step_size": state.adapt_state.step_size,
         "n_steps": state.num_steps,
         "diverging": state.diverging,
     }
-    if kind == "NUTS":
-        # A tree of depth d has at most 2^d - 1 leaves, so the depth is the number of its bits.
-        depth = 32 - jax.lax.clz(state.num_steps.astype("int32"))
-        stats["tree_depth"] = depth
-    return state, state.z, stats
+
+
+def _tree(state: Any) -> dict[str, Any]:
+    """What NUTS says of a transition."""
+    # A tree of depth d has at most 2^d - 1 leaves, so the depth is the number of its bits.
+    depth = 32 - jax.lax.clz(state.num_steps.astype("int32"))
+    return _trajectory(state) | {"tree_depth": depth}
+
+
+def _proposal(state: Any) -> dict[str, Any]:
+    """What the Barker proposal says of a transition."""
+    return {"step_size": state.adapt_state.step_size}
+
+
+def _replacement(state: Any) -> dict[str, Any]:
+    """What sample-adaptive MCMC says of a transition."""
+    return {"diverging": state.diverging}
+
+
+_FROZEN = {"adapt_step_size": False, "adapt_mass_matrix": False}
+
+
+def _step(
+    kind: str,
+    stats: Callable[[Any], dict[str, Any]],
+    frozen: Mapping[str, Any],
+    target: Target,
+    key,
+    state: Any,
+    **options,
+):
+    state = _advance(_kernel(kind, target, **options | dict(frozen)), 0, key, state)
+    common = {"lp": -state.potential_energy, "acceptance_rate": state.accept_prob}
+    return state, state.z, common | stats(state)
 
 
 def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
@@ -61,7 +89,23 @@ def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return (1, float("inf")) if steps is None else (steps, steps)
 
 
-def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
+def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 1
+
+
+def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 0, 0
+
+
+def _row(
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    stats: Callable[[Any], dict[str, Any]],
+    frozen: Mapping[str, Any] = _FROZEN,
+    **row: Any,
+) -> Algorithm:
     return Algorithm(
         name=name,
         family="mcmc",
@@ -71,7 +115,7 @@ def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algo
         module="numpyro",
         options_of=(f"numpyro.infer.{kind}",),
         reserved=("model", "potential_fn", "kinetic_fn", "init_strategy"),
-        step=partial(_step, kind),
+        step=partial(_step, kind, stats, frozen),
         warmup=Stepped(partial(_init, kind), partial(_update, kind)),
         **row,
     )
@@ -83,6 +127,7 @@ ROWS = (
         "NUTS",
         "No-U-Turn sampler, iterative trees, diagonal or dense mass matrix",
         "Hoffman & Gelman 2014; Phan, Pradhan & Jankowiak 2019",
+        _tree,
         test={"num_warmup": 500, "num_draws": 1000},
         gradients=_nuts_gradients,
     ),
@@ -91,7 +136,28 @@ ROWS = (
         "HMC",
         "Hamiltonian Monte Carlo with a fixed trajectory length",
         "Duane et al. 1987; Neal 2011",
+        _trajectory,
         test={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
         gradients=_hmc_gradients,
+    ),
+    _row(
+        "numpyro_barker",
+        "BarkerMH",
+        "Barker proposal, skewed by the gradient, robust to a poor step size",
+        "Livingstone & Zanella 2022",
+        _proposal,
+        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 10},
+        gradients=_one_gradient,
+    ),
+    _row(
+        "numpyro_sa",
+        "SA",
+        "Sample-adaptive MCMC, no gradients, for few parameters",
+        "Zhu 2019",
+        _replacement,
+        frozen={},
+        # A step replaces one of the points; with few points it is slow to reach the tails.
+        test={"num_warmup": 4000, "num_draws": 500, "thinning": 50, "adapt_state_size": 120},
+        gradients=_no_gradient,
     ),
 )

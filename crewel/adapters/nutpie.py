@@ -128,6 +128,7 @@ ROWS = (
             "zarr_store",
         ),
         run=run,
+        lacks=frozenset({"chain_method"}),
         # Of those that `nutpie.sample` passes on and documents; its signature does not tell them.
         defaults={"target_accept": 0.8, "maxdepth": 10},
         test={"num_warmup": 400, "num_draws": 1000},

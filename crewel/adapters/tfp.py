@@ -36,12 +36,6 @@ class _State(NamedTuple):
     num_warmup: jax.Array
 
 
-def _seed(key: jax.Array) -> jax.Array:
-    """A key of JAX's default kind, which TFP's own are."""
-    words = jax.random.key_data(jax.random.key(0)).shape
-    return jax.random.wrap_key_data(jax.random.bits(key, words, "uint32"))
-
-
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
@@ -86,7 +80,7 @@ def _advance(
     )
     if len(lengths) and engine.restart is not None:
         results = _windowed(engine.restart, results, z, state.done, lengths)
-    z, results = kernel.one_step(z, results, seed=_seed(key))
+    z, results = kernel.one_step(z, results, seed=kernels.seed(key))
     arrays = [leaf for leaf in jax.tree.leaves(results) if not _is_key(leaf)]
     return state._replace(position=back(z), arrays=arrays), results
 
@@ -171,6 +165,7 @@ def _row(name: str, kernel: tuple[str, ...], engine: Engine, **row: Any) -> Algo
         step=partial(_step, engine),
         warmup=Stepped(partial(_init, engine), partial(_update, engine)),
         cross_chain=engine.chains,
+        lacks=frozenset({"chain_method"} if engine.chains else ()),
         **row,
     )
 

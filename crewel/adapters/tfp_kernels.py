@@ -36,6 +36,12 @@ class Engine(NamedTuple):
     chains: bool = False
 
 
+def seed(key: jax.Array) -> jax.Array:
+    """A key of JAX's default kind, which TFP's own are."""
+    words = jax.random.key_data(jax.random.key(0)).shape
+    return jax.random.wrap_key_data(jax.random.bits(key, words, "uint32"))
+
+
 def windows(num_warmup: int) -> np.ndarray:
     """Ends of a warm-up's windows, in steps.
 

@@ -1,0 +1,189 @@
+"""BlackJAX's cross-chain adaptations: chains warm up together, and tune one kernel for all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from crewel.adapters.blackjax import nothing
+from crewel.protocol import Algorithm, Position, Target
+
+_BITS = 20  # of the Halton sequence that varies the trajectory: it returns after 2^20 draws
+
+
+def _count(tree: Any) -> int:
+    return jax.tree.leaves(tree)[0].shape[0]
+
+
+def _transition(info: Any) -> dict[str, Any]:
+    return {
+        "energy": info.energy,
+        "acceptance_rate": info.acceptance_rate,
+        "diverging": info.is_divergent,
+    }
+
+
+class _Chees(NamedTuple):
+    inner: Any
+    step_size: Any
+    metric: Any
+    length: Any
+    index: Any
+
+
+def _chees_warmup(
+    target: Target, key, positions: Position, num_warmup: int, *, step_size, optim, **options
+) -> _Chees:
+    import blackjax
+    import optax
+
+    adaptation = blackjax.chees_adaptation(
+        target.log_density, _count(positions), adaptation_info_fn=nothing, **options
+    )
+    run: Any = adaptation.run
+    optim = optax.adam(0.05) if optim is None else optim
+    (states, tuned), _ = run(key, positions, step_size, optim, num_warmup)
+    inner = blackjax.hmc.init  # its state, without what only the adaptation's kernel needs
+    inner = jax.vmap(inner, in_axes=(0, None))(states.position, target.log_density)
+    (length,) = tuned["integration_steps_params"]
+    size = step_size if num_warmup == 0 else tuned["step_size"]
+    state = _Chees(inner, size, tuned["inverse_mass_matrix"], length, num_warmup)
+    return jax.tree.map(jnp.asarray, state)
+
+
+def _chees_step(
+    target: Target, key, state: _Chees, *, jitter_amount=1.0, jitter_generator=None, **_: Any
+):
+    import blackjax
+    from blackjax.mcmc.dynamic_hmc import halton_sequence
+
+    key_jitter, key_move = jax.random.split(key)
+    if jitter_generator is None:
+        jitter = halton_sequence(state.index, _BITS)
+    else:
+        jitter = jitter_generator(key_jitter)
+    share = jitter * jitter_amount + (1.0 - jitter_amount)
+    steps = jnp.maximum(jnp.ceil(share * state.length), 1).astype(int)
+    kernel = blackjax.hmc.build_kernel()
+
+    def move(key, inner):
+        return kernel(key, inner, target.log_density, state.step_size, state.metric, steps)
+
+    inner, info = jax.vmap(move)(jax.random.split(key_move, _count(state.inner)), state.inner)
+    stats = {
+        "lp": inner.logdensity,
+        "step_size": jnp.full(inner.logdensity.shape, state.step_size),
+        "n_steps": jnp.full(inner.logdensity.shape, steps),
+    }
+    state = state._replace(inner=inner, index=state.index + 1)
+    return state, inner.position, stats | _transition(info)
+
+
+class _Meads(NamedTuple):
+    inner: Any
+    tuned: Any
+
+
+def _flat(target: Target, positions: Position) -> tuple[Any, Any]:
+    """One position's unraveller, and the density of a flat position."""
+    _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], positions))
+    return unravel, lambda flat: target.log_density(unravel(flat))
+
+
+def _meads_warmup(
+    target: Target, key, positions: Position, num_warmup: int, **options: Any
+) -> tuple[_Meads, Position]:
+    import blackjax
+
+    # A position that is one matrix would be taken for a dense metric; so all are made vectors.
+    _, log_density = _flat(target, positions)
+    flat = jax.vmap(lambda position: ravel_pytree(position)[0])(positions)
+    adaptation = blackjax.meads_adaptation(
+        log_density, _count(positions), adaptation_info_fn=nothing, **options
+    )
+    run: Any = adaptation.run
+    (inner, tuned), _ = run(key, flat, num_warmup)
+    # The position's own form is kept beside, for the draws.
+    return _Meads(inner, jax.tree.map(jnp.asarray, tuned)), positions
+
+
+def _meads_step(target: Target, key, state: tuple[_Meads, Position], **_: Any):
+    import blackjax
+
+    (inner, tuned), like = state
+    unravel, log_density = _flat(target, like)
+    kernel = blackjax.ghmc.build_kernel()
+
+    def move(key, inner):
+        return kernel(key, inner, log_density, **tuned)
+
+    inner, info = jax.vmap(move)(jax.random.split(key, _count(inner)), inner)
+    positions = jax.vmap(unravel)(inner.position)
+    stats = {
+        "lp": inner.logdensity,
+        "step_size": jnp.full(inner.logdensity.shape, tuned["step_size"]),
+    }
+    return (_Meads(inner, tuned), positions), positions, stats | _transition(info)
+
+
+def _chees_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, options["max_leapfrog_steps"]
+
+
+def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 1
+
+
+def _row(name: str, summary: str, reference: str, adaptation: str, **row: Any) -> Algorithm:
+    return Algorithm(
+        name=f"blackjax_{name}",
+        family="mcmc",
+        summary=summary,
+        reference=reference,
+        requires="blackjax",
+        module="blackjax",
+        options_of=(f"blackjax.{adaptation}",),
+        cross_chain=True,
+        lacks=frozenset({"chain_method"}),
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "chees_hmc",
+        "HMC whose trajectory length all chains learn together; for many chains, on GPUs",
+        "Hoffman, Radul & Sountsov 2021",
+        "chees_adaptation",
+        reserved=(
+            "logdensity_fn",
+            "num_chains",
+            "adaptation_info_fn",
+            "_whiten_criterion",
+            "_length_floor",
+        ),
+        step=_chees_step,
+        warmup=_chees_warmup,
+        words={"num_chains": 32},
+        # Of its `run`: the first step size, and Optax's optimizer of the length (`None`: Adam).
+        defaults={"step_size": 0.1, "optim": None},
+        test={"num_warmup": 500, "num_draws": 200},
+        gradients=_chees_gradients,
+    ),
+    _row(
+        "meads_hmc",
+        "Generalized HMC that folds of chains tune for each other; for many chains, on GPUs",
+        "Hoffman & Sountsov 2022",
+        "meads_adaptation",
+        reserved=("logdensity_fn", "num_chains", "adaptation_info_fn"),
+        step=_meads_step,
+        warmup=_meads_warmup,
+        words={"num_chains": 64},
+        test={"num_warmup": 500, "num_draws": 200, "thinning": 5},
+        gradients=_one_gradient,
+    ),
+)

@@ -1,0 +1,213 @@
+"""BlackJAX's Langevin kernels, of one gradient a step, with dual averaging of the step size.
+
+Engine: a kernel moves, its acceptance rate moves the step size; where the kernel takes a scale for
+each parameter, that follows Stan's windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.protocol import Algorithm, Position, Stepped, Target
+
+_AVERAGING = ("target", "t0", "gamma", "kappa")
+
+
+class _State(NamedTuple):
+    inner: Any
+    averaging: Any
+    metric: Any
+    step_size: Any
+    index: Any
+
+
+def _tools(options: Mapping[str, Any]) -> tuple[Any, Any]:
+    """BlackJAX's dual averaging and its diagonal metric, each `(init, update, final)`."""
+    from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
+    from blackjax.adaptation.step_size import dual_averaging_adaptation
+
+    averaging = {k: options[k] for k in _AVERAGING if k in options}
+    return dual_averaging_adaptation(**averaging), mass_matrix_adaptation(True)
+
+
+class _Kernel(NamedTuple):
+    """One of BlackJAX's kernels.
+
+    Attributes:
+        init: `(target, key, position) -> inner state`.
+        move: `(target, key, state, step_size, **options) -> (inner state, info)`.
+        scaled: whether it takes a scale for each parameter.
+        stats: what it says of a transition, beside its acceptance rate.
+    """
+
+    init: Callable[..., Any]
+    move: Callable[..., Any]
+    scaled: bool
+    stats: Callable[[Any], dict[str, Any]]
+
+
+def _mala_init(target: Target, _, position: Position) -> Any:
+    import blackjax
+
+    return blackjax.mala.init(position, target.log_density)
+
+
+def _mala(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> Any:
+    import blackjax
+
+    return blackjax.mala.build_kernel()(key, state.inner, target.log_density, step_size)
+
+
+def _barker_init(target: Target, _, position: Position) -> Any:
+    import blackjax
+
+    return blackjax.barker.init(position, target.log_density)
+
+
+def _barker(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> Any:
+    import blackjax
+
+    # BlackJAX multiplies the proposal by the square root of the mass matrix, not of its inverse
+    # as everywhere else. So that it gets the scale of the draws, the two change places.
+    swapped = 1 / state.metric.inverse_mass_matrix
+    kernel = blackjax.barker.build_kernel()
+    return kernel(key, state.inner, target.log_density, step_size, swapped)
+
+
+def _ghmc_init(target: Target, key, position: Position) -> Any:
+    import blackjax
+
+    return blackjax.ghmc.init(position, target.log_density, key)
+
+
+def _ghmc(
+    target: Target, key, state: _State, step_size: Any, /, *, alpha, delta, **options: Any
+) -> Any:
+    import blackjax
+
+    build = {k: options[k] for k in ("noise_fn", "divergence_threshold") if k in options}
+    scale = jnp.sqrt(state.metric.inverse_mass_matrix)
+    kernel = blackjax.ghmc.build_kernel(**build)
+    return kernel(key, state.inner, target.log_density, step_size, scale, alpha, delta)
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+def _energy(info: Any) -> dict[str, Any]:
+    return {"energy": info.energy, "diverging": info.is_divergent}
+
+
+_KERNELS = {
+    "mala": _Kernel(_mala_init, _mala, False, _nothing),
+    "barker": _Kernel(_barker_init, _barker, True, _nothing),
+    "ghmc": _Kernel(_ghmc_init, _ghmc, True, _energy),
+}
+
+
+def _init(
+    kernel: _Kernel,
+    target: Target,
+    key,
+    position: Position,
+    num_warmup: int,
+    /,
+    *,
+    step_size,
+    **options,
+) -> _State:
+    averaging, metric = _tools(options)
+    size = sum(leaf.size for leaf in jax.tree.leaves(position))
+    first = jnp.asarray(step_size, jnp.result_type(float))
+    inner = kernel.init(target, key, position)
+    state = _State(inner, averaging[0](first), metric[0](size), first, 0)
+    return jax.tree.map(jnp.asarray, state)
+
+
+def _update(
+    kernel: _Kernel, target: Target, key, state: _State, num_warmup: int, /, *, step_size, **options
+) -> _State:
+    """A move and what is learnt of it; `step_size` is the average, which the draws will have."""
+    averaging, metric = _tools(options)
+    trial = jnp.exp(state.averaging.log_step_size)
+    inner, info = kernel.move(target, key, state, trial, **options)
+    averaged, learnt = averaging[1](state.averaging, info.acceptance_rate), state.metric
+    if kernel.scaled:
+        from blackjax.adaptation.staged_adaptation import build_schedule
+
+        slow, last = build_schedule(num_warmup)[state.index]
+        learnt = _where(slow == 1, metric[1](learnt, inner.position), learnt)
+        learnt = _where(last == 1, metric[2](learnt), learnt)
+        averaged = _where(last == 1, averaging[0](averaging[2](averaged)), averaged)
+    average = jnp.exp(averaged.log_step_size_avg)
+    return _State(inner, averaged, learnt, average, state.index + 1)
+
+
+def _where(condition: Any, a: Any, b: Any) -> Any:
+    return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
+
+
+def _step(kernel: _Kernel, target: Target, key, state: _State, /, *, step_size, **options):
+    inner, info = kernel.move(target, key, state, state.step_size, **options)
+    common = {
+        "lp": inner.logdensity,
+        "acceptance_rate": info.acceptance_rate,
+        "step_size": state.step_size,
+    }
+    return state._replace(inner=inner), inner.position, common | kernel.stats(info)
+
+
+def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 1
+
+
+def _row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
+    return Algorithm(
+        name=f"blackjax_{kind}",
+        family="mcmc",
+        summary=summary,
+        reference=reference,
+        requires="blackjax",
+        module="blackjax",
+        options_of=(
+            f"blackjax.mcmc.{kind}.as_top_level_api",
+            "blackjax.adaptation.step_size.dual_averaging_adaptation",
+        ),
+        reserved=("logdensity_fn", "inverse_mass_matrix", "momentum_inverse_scale"),
+        step=partial(_step, _KERNELS[kind]),
+        warmup=Stepped(partial(_init, _KERNELS[kind]), partial(_update, _KERNELS[kind])),
+        gradients=_one_gradient,
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "mala",
+        "Metropolis-adjusted Langevin algorithm; every parameter has the same step",
+        "Roberts & Tweedie 1996; Roberts & Rosenthal 1998",
+        defaults={"step_size": 0.1, "target": 0.574},
+        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 20},
+    ),
+    _row(
+        "barker",
+        "Barker proposal, skewed by the gradient, robust to a poor step size",
+        "Livingstone & Zanella 2022; Vogrinc, Livingstone & Zanella 2023",
+        defaults={"step_size": 0.1, "target": 0.57},
+        test={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
+    ),
+    _row(
+        "ghmc",
+        "Generalized HMC: one leapfrog step, and momentum that is kept in part",
+        "Horowitz 1991; Neal 2020; Hoffman & Sountsov 2022",
+        # Momentum lives for about two steps; the drift of the slice is half its refreshment.
+        defaults={"step_size": 0.1, "target": 0.9, "alpha": 0.4, "delta": 0.2},
+        test={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
+    ),
+)

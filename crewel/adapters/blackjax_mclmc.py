@@ -1,0 +1,174 @@
+"""BlackJAX's microcanonical samplers, unadjusted and adjusted, each with its tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import ceil
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from crewel.adapters.blackjax import fresh_length, trajectory
+from crewel.protocol import Algorithm, Position, Target
+
+
+def _mclmc_warmup(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
+    import blackjax
+
+    key_init, key_tune = jax.random.split(key)
+    state = blackjax.mclmc.init(position, target.log_density, key_init)
+    state, tuned, _ = blackjax.mclmc_find_L_and_step_size(
+        mclmc_kernel=blackjax.mclmc.build_kernel(),
+        num_steps=num_warmup,
+        state=state,
+        rng_key=key_tune,
+        logdensity_fn=target.log_density,
+        **options,
+    )
+    return state, tuned
+
+
+def _mclmc_step(target: Target, key, state: Any, **_: Any):
+    import blackjax
+
+    inner, tuned = state
+    inner, info = blackjax.mclmc.build_kernel()(
+        key,
+        inner,
+        target.log_density,
+        inverse_mass_matrix=tuned.inverse_mass_matrix,
+        L=tuned.L,
+        step_size=tuned.step_size,
+    )
+    stats = {
+        "lp": inner.logdensity,
+        "energy_error": info.energy_change,
+        "step_size": tuned.step_size,
+        "diverging": ~info.nonans,
+    }
+    return (inner, tuned), inner.position, stats
+
+
+def _adjusted_kernel(divergence_threshold: float) -> Callable[..., Any]:
+    from blackjax.mcmc import adjusted_mclmc_dynamic as dynamic
+
+    return fresh_length(
+        dynamic.build_kernel(
+            integration_steps_fn=dynamic.make_random_trajectory_length_fn(True),
+            divergence_threshold=divergence_threshold,
+        )
+    )
+
+
+def _adjusted_warmup(
+    target: Target,
+    key,
+    position: Position,
+    num_warmup: int,
+    /,
+    *,
+    divergence_threshold: float = 1000,
+    **options: Any,
+) -> Any:
+    import blackjax
+    from blackjax.adaptation.mclmc_adaptation import MCLMCAdaptationState
+
+    state = blackjax.hmc.init(position, target.log_density)
+    if num_warmup == 0:
+        size = sum(leaf.size for leaf in jax.tree.leaves(position))
+        step = 0.2 * jnp.sqrt(size)
+        length = options.get("target_num_integration_steps", 2.0) * step
+        return state, MCLMCAdaptationState(length, step, jnp.ones(size))
+    state, tuned, _ = blackjax.adjusted_mclmc_find_L_and_step_size(
+        mclmc_kernel=_adjusted_kernel(divergence_threshold),
+        num_steps=num_warmup,
+        state=state,
+        rng_key=key,
+        logdensity_fn=target.log_density,
+        **options,
+    )
+    return state, tuned
+
+
+def _adjusted_step(
+    target: Target, key, state: Any, /, *, divergence_threshold: float = 1000, **_: Any
+):
+    inner, tuned = state
+    inner, info = _adjusted_kernel(divergence_threshold)(
+        key,
+        inner,
+        target.log_density,
+        step_size=tuned.step_size,
+        inverse_mass_matrix=tuned.inverse_mass_matrix,
+        integration_steps_params=(tuned.L / tuned.step_size,),
+    )
+    stats = {
+        "lp": inner.logdensity,
+        "acceptance_rate": info.acceptance_rate,
+        "step_size": tuned.step_size,
+    }
+    return (inner, tuned), inner.position, stats | trajectory(info)
+
+
+def _mclmc_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 2, 2  # of the isokinetic McLachlan integrator
+
+
+def _adjusted_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    # Lengths are uniform with that mean, so twice it at the most.
+    return 2, 2 * ceil(2 * options["target_num_integration_steps"])
+
+
+ROWS = (
+    Algorithm(
+        name="blackjax_mclmc",
+        family="mcmc",
+        summary="Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two",
+        reference="Robnik, De Luca, Silverstein & Seljak 2023",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.mclmc_find_L_and_step_size",),
+        reserved=("mclmc_kernel", "num_steps", "state", "rng_key", "logdensity_fn", "params"),
+        step=_mclmc_step,
+        warmup=_mclmc_warmup,
+        # BlackJAX spends a third of `frac_tune2` more on the preconditioner: together, all of it.
+        defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
+        bias="No accept step: the step size leaves a bias, kept small by the energy error.",
+        test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
+        gradients=_mclmc_gradients,
+    ),
+    Algorithm(
+        name="blackjax_adjusted_mclmc",
+        family="mcmc",
+        summary="Microcanonical Hamiltonian Monte Carlo with an accept step and random lengths",
+        reference="Robnik, Cohn-Gordon & Seljak 2025",
+        requires="blackjax",
+        module="blackjax",
+        options_of=(
+            "blackjax.adjusted_mclmc_find_L_and_step_size",
+            "blackjax.mcmc.adjusted_mclmc_dynamic.as_top_level_api",
+        ),
+        reserved=(
+            "mclmc_kernel",
+            "num_steps",
+            "state",
+            "rng_key",
+            "logdensity_fn",
+            "params",
+            "step_size",
+            "L_proposal_factor",
+            "inverse_mass_matrix",
+            "integrator",
+            "next_random_arg_fn",
+            "integration_steps_fn",
+            "integration_steps_params",
+        ),
+        step=_adjusted_step,
+        warmup=_adjusted_warmup,
+        # The first part is walked twice, before and after the preconditioner: together, all of it.
+        defaults={"target": 0.65, "frac_tune1": 0.4, "frac_tune2": 0.2},
+        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 3},
+        gradients=_adjusted_gradients,
+    ),
+)

@@ -1,0 +1,153 @@
+"""BlackJAX's nested sampling: live points climb the likelihood, those left behind are weighed.
+
+How many steps that takes is not known before, so the engine runs on the host, a compiled stretch
+at a time. Draws are the points resampled by their weights.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.adapters.blackjax_smc import log_likelihood, log_prior
+from crewel.compiling import Frozen, compile_all, program, thaw
+from crewel.protocol import Algorithm, Made, Position, Target
+
+STRETCH = 16  # the prior's volume shrinks by a factor of exp(STRETCH) in a stretch, at most
+_REST = np.log(0.01)  # the live points' share of the evidence at which to stop
+_VOLUMES = 100  # simulated sequences of volumes, for the error of the evidence
+
+
+def _sampler(target: Target, options: dict[str, Any]) -> Any:
+    import blackjax
+
+    return blackjax.nss(
+        logprior_fn=partial(log_prior, target),
+        loglikelihood_fn=partial(log_likelihood, target),
+        **options,
+    )
+
+
+def _begin(static: Any, target: Target, arrays: list[Any], key, positions: Position) -> Any:
+    return _sampler(target, thaw(static, arrays)).init(positions, key)
+
+
+def _climb(static: Any, target: Target, arrays: list[Any], key, state: Any) -> Any:
+    """`(state, dead points, how many, whether that is all)` after a stretch."""
+    options = thaw(static, arrays)
+    step = _sampler(target, options).step
+    live = state.particles.loglikelihood.shape[0]
+    most = -(-STRETCH * live // options["num_delete"])
+
+    def unfinished(state):
+        rest = state.integrator.logZ_live
+        return rest - jnp.logaddexp(state.integrator.logZ, rest) > _REST
+
+    def advance(carry):
+        state, dead, index = carry
+        state, info = step(jax.random.fold_in(key, index), state)
+        dead = jax.tree.map(lambda all_, new: all_.at[index].set(new), dead, info.particles)
+        return state, dead, index + 1
+
+    blank = jax.tree.map(
+        lambda leaf: jnp.zeros((most, options["num_delete"], *leaf.shape[1:]), leaf.dtype),
+        state.particles,
+    )
+    state, dead, count = jax.lax.while_loop(
+        lambda carry: (carry[2] < most) & unfinished(carry[0]), advance, (state, blank, 0)
+    )
+    dead = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), dead)
+    return state, dead, count * options["num_delete"], ~unfinished(state)
+
+
+def _weigh(number: int, key, points: Any, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`number` indices of points, by their weights, and the log evidence by sequence of volumes.
+
+    On the host: BlackJAX counts the live points in a way that cannot be compiled as one.
+    """
+    from blackjax.ns import utils
+    from blackjax.ns.base import NSInfo
+
+    # Places that no point took are born and die last, above all others, and weigh nothing.
+    points = points._replace(
+        loglikelihood=np.where(real, points.loglikelihood, np.inf),
+        loglikelihood_birth=np.where(real, points.loglikelihood_birth, np.inf),
+    )
+    key_volumes, key_choice = jax.random.split(key)
+    weights: Any = utils.log_weights(key_volumes, NSInfo(points, None), _VOLUMES)
+    weights = np.asarray(weights, np.float64)[real]
+    evidence = np.logaddexp.reduce(weights, axis=0)
+    shares = np.exp(weights - evidence).mean(1)
+    rng = np.random.default_rng(np.asarray(jax.random.bits(key_choice, (4,))))
+    ladder = (np.arange(number) + rng.random()) / number  # systematic resampling
+    chosen = np.searchsorted(np.cumsum(shares)[:-1], ladder)
+    return np.flatnonzero(real)[rng.permutation(chosen)], evidence
+
+
+def _run(
+    target: Target,
+    keys,
+    positions: Position,
+    _: int,
+    num_draws: int,
+    *,
+    num_inner_steps: int | None,
+    num_delete: int | None,
+    **options: Any,
+) -> Made:
+    live = keys.shape[0]
+    size = sum(leaf.size for leaf in jax.tree.leaves(positions)) // live
+    options["num_inner_steps"] = num_inner_steps or 5 * size
+    options["num_delete"] = num_delete or max(live // 10, 1)
+    frozen = Frozen(options)
+    common = frozen.static, target, frozen.arrays
+    key_begin, key_climb, key_weigh = jax.random.split(keys[0], 3)
+    begin = program(_begin, *common, key_begin, positions)
+    climb = program(_climb, *common, key_climb, begin.out_info)
+    compile_all(begin, climb)
+    state, stretches, done = begin(target, frozen.arrays, key_begin, positions), [], False
+    while not done:
+        key = jax.random.fold_in(key_climb, len(stretches))
+        state, dead, count, done = climb(target, frozen.arrays, key, state)
+        stretches.append((dead, np.arange(len(dead.loglikelihood)) < int(count)))
+    # A power of two of stretches, so that a run of another length compiles nothing.
+    empty = jax.tree.map(jnp.zeros_like, dead), np.zeros(len(dead.loglikelihood), bool)
+    stretches += [empty] * (2 ** (len(stretches) - 1).bit_length() - len(stretches))
+    parts = [*stretches, (state.particles, np.ones(live, bool))]
+    points, real = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)
+    chosen, evidence = _weigh(live * num_draws, key_weigh, points, real)
+    drawn = jax.tree.map(lambda leaf: leaf[chosen], points)
+    shape = live, num_draws
+    stats = {
+        "lp": (drawn.logdensity + drawn.loglikelihood).reshape(shape),
+        "log_evidence": np.full(shape, np.mean(evidence)),
+        "log_evidence_error": np.full(shape, np.std(evidence)),
+    }
+    positions = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), drawn.position)
+    return Made(positions, stats)
+
+
+ROWS = (
+    Algorithm(
+        name="blackjax_nested_slice",
+        family="mcmc",
+        summary="Nested slice sampling, with the evidence and its error; multimodal",
+        reference="Skilling 2006; Yallup, Kroupa & Handley 2026",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.ns.nss.as_top_level_api",),
+        reserved=("logprior_fn", "loglikelihood_fn"),
+        run=_run,
+        needs=frozenset({"log_prior", "log_likelihood", "data"}),
+        cross_chain=True,
+        # Chains are live points, which start from the prior; as many draws are resampled.
+        words={"num_chains": 500, "num_draws": 1, "init": "prior"},
+        lacks=frozenset({"chain_method", "num_warmup", "init"}),
+        # `None`: five a parameter, and a tenth of the live points.
+        defaults={"num_inner_steps": None, "num_delete": None},
+    ),
+)

@@ -1,0 +1,100 @@
+"""BlackJAX's slice samplers, which need no gradient and no tuning; warm-up only moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from crewel.protocol import Algorithm, Position, Stepped, Target
+
+
+def _coordinates(target: Target, key, state: Any, **options: Any):
+    from blackjax.mcmc import slice as slices
+
+    kernel = slices.build_coordinate_kernel(**options)
+    state, info = kernel(key, state, target.log_density)
+    return state, {"lp": state.logdensity, "n_steps": info.num_shrink}
+
+
+def _likelihood(target: Target, position: Position) -> jax.Array:
+    return target.log_likelihood(target.constrain(position), target.data).sum()
+
+
+def _ellipse(target: Target, key, state: Any):
+    import blackjax
+
+    def flat(tree: Any) -> jax.Array:
+        full = jax.tree.map(lambda p, leaf: jnp.broadcast_to(leaf, p.shape), state.position, tree)
+        return ravel_pytree(full)[0]
+
+    loc, scale = map(flat, target.gaussian)
+    kernel = blackjax.elliptical_slice.build_kernel(scale**2, loc)
+    state, info = kernel(key, state, partial(_likelihood, target))
+    lp = state.logdensity + target.log_prior(target.constrain(state.position))
+    return state, {"lp": lp, "n_steps": info.subiter}
+
+
+def _coordinates_init(target: Target, key, position: Position, num_warmup: int, **_: Any) -> Any:
+    from blackjax.mcmc import slice as slices
+
+    return slices.init(position, target.log_density)
+
+
+def _ellipse_init(target: Target, key, position: Position, num_warmup: int) -> Any:
+    import blackjax
+
+    return blackjax.elliptical_slice.init(position, partial(_likelihood, target))
+
+
+_MOVES = {"coordinates": _coordinates, "ellipse": _ellipse}
+
+
+def _update(move: str, target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
+    return _MOVES[move](target, key, state, **options)[0]
+
+
+def _step(move: str, target: Target, key, state: Any, **options: Any):
+    state, stats = _MOVES[move](target, key, state, **options)
+    return state, state.position, {k: jnp.asarray(v) for k, v in stats.items()}
+
+
+def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 0, 0
+
+
+ROWS = (
+    Algorithm(
+        name="blackjax_slice",
+        family="mcmc",
+        summary="Slice sampling of one coordinate after the other, no gradients, no tuning",
+        reference="Neal 2003",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.mcmc.slice.coordinate_slice",),
+        reserved=("logdensity_fn",),
+        step=partial(_step, "coordinates"),
+        warmup=Stepped(_coordinates_init, partial(_update, "coordinates")),
+        test={"num_warmup": 100, "num_draws": 1000},
+        gradients=_no_gradient,
+    ),
+    Algorithm(
+        name="blackjax_elliptical_slice",
+        family="mcmc",
+        summary="Elliptical slice sampling under a Gaussian prior, no gradients, no tuning",
+        reference="Murray, Adams & MacKay 2010",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.mcmc.elliptical_slice.as_top_level_api",),
+        reserved=("loglikelihood_fn", "mean", "cov"),
+        step=partial(_step, "ellipse"),
+        warmup=Stepped(_ellipse_init, partial(_update, "ellipse")),
+        needs=frozenset({"gaussian", "log_prior", "log_likelihood", "data"}),
+        test={"num_warmup": 200, "num_draws": 1000, "thinning": 5},
+        gradients=_no_gradient,
+    ),
+)

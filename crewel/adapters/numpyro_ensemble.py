@@ -1,0 +1,119 @@
+"""NumPyro's ensembles: chains that propose from each other. One kernel object moves them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.trees import strong
+
+
+def _started(kind: str, target: Target, key, positions: Position, num_warmup: int, options) -> Any:
+    """A kernel that knows its chains and its schedule, and the state that it starts from."""
+    from numpyro import infer
+
+    kernel = getattr(infer, kind)(potential_fn=lambda z: -target.log_density(z), **options)
+    keys = jax.random.split(key, jax.tree.leaves(positions)[0].shape[0])
+    return kernel, kernel.init(keys, num_warmup, init_params=positions)
+
+
+def _without_keys(state: Any) -> Any:
+    inner = jax.tree.map(jnp.asarray, state.inner_state._replace(rng_key=None))
+    return state._replace(inner_state=inner, rng_key=None)
+
+
+def _init(kind: str, target: Target, key, positions: Position, num_warmup: int, **options) -> Any:
+    return _without_keys(_started(kind, target, key, positions, num_warmup, options)[1])
+
+
+def _update(kind: str, target: Target, key, state: Any, num_warmup: int, **options) -> Any:
+    key, inner_key = jax.random.split(key)
+    kernel, _ = _started(kind, target, key, state.z, num_warmup, options)
+    inner = state.inner_state._replace(rng_key=inner_key)
+    return _without_keys(kernel.sample(state._replace(inner_state=inner, rng_key=key), (), {}))
+
+
+def _step(
+    kind: str,
+    stats: Callable[[Any], dict[str, Any]],
+    frozen: Mapping[str, Any],
+    target: Target,
+    key,
+    state: Any,
+    **options,
+):
+    state = _update(kind, target, key, state, 0, **options | dict(frozen))
+    lp = jax.vmap(target.log_density)(state.z)
+    shared = {name: jnp.full(lp.shape, value) for name, value in stats(state.inner_state).items()}
+    return strong(state), state.z, {"lp": lp} | shared
+
+
+def _accepted(inner: Any) -> dict[str, Any]:
+    return {"acceptance_rate": inner.accept_prob}  # of the second half of the ensemble
+
+
+def _nothing(_: Any) -> dict[str, Any]:
+    return {}
+
+
+def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 0, 0
+
+
+def _row(
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    stats: Callable[[Any], dict[str, Any]],
+    frozen: Mapping[str, Any],
+    **row: Any,
+) -> Algorithm:
+    return Algorithm(
+        name=name,
+        family="mcmc",
+        summary=summary,
+        reference=reference,
+        requires="",
+        module="numpyro",
+        options_of=(f"numpyro.infer.{kind}",),
+        reserved=("model", "potential_fn", "init_strategy"),
+        step=partial(_step, kind, stats, frozen),
+        warmup=Stepped(partial(_init, kind), partial(_update, kind)),
+        cross_chain=True,
+        # At least twice as many chains as parameters, an even number.
+        words={"num_chains": 64},
+        lacks=frozenset({"chain_method"}),
+        gradients=_no_gradient,
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "numpyro_aies",
+        "AIES",
+        "Affine-invariant ensemble of chains, no gradients, for few parameters",
+        "Goodman & Weare 2010; ter Braak 2006; Foreman-Mackey et al. 2013",
+        _accepted,
+        {},
+        test={"num_warmup": 1000, "num_draws": 250, "thinning": 20},
+    ),
+    _row(
+        "numpyro_ess",
+        "ESS",
+        "Ensemble slice sampler, no gradients, for few parameters",
+        "Karamanis & Beutler 2021",
+        _nothing,
+        # NumPyro would go on tuning while draws are kept, and they would not be exact.
+        {"tune_mu": False},
+        # Shuffled, a chain would be another at every draw, and R-hat and ESS would mean nothing.
+        defaults={"randomize_split": False},
+        test={"num_warmup": 200, "num_draws": 200, "thinning": 5},
+    ),
+)
