@@ -27,6 +27,7 @@ BUDGET = {
     "batch_size": 64,
 }
 
+
 class MLP(nn.Module):
     """64-8-10: 610 weights."""
 

@@ -24,7 +24,7 @@ def _gaussian(kind: str, target: Target, options: dict[str, Any]) -> tuple[Any, 
     import blackjax
     import optax
 
-    optimizer = options.get("optimizer") or optax.adam(1e-2)
+    optimizer = options["optimizer"] or optax.adam(1e-2)
     options = options | {"optimizer": optimizer}
     return getattr(blackjax, kind)(target.log_density, **options), optimizer
 
@@ -112,7 +112,7 @@ def _svgd(target: Target, options: dict[str, Any]) -> Any:
     import blackjax
     import optax
 
-    options = options | {"optimizer": options.get("optimizer") or optax.adam(1e-2)}
+    options = options | {"optimizer": options["optimizer"] or optax.adam(1e-2)}
     return blackjax.svgd(jax.grad(target.log_density), **options)
 
 
@@ -145,6 +145,7 @@ def _gaussian_row(kind: str, density: str, **row: Any) -> Algorithm:
         warmup=Stepped(
             partial(_gaussian_init, kind), partial(_gaussian_update, kind), attrgetter("loss")
         ),
+        defaults={"optimizer": None},  # Adam at 1e-2
         test={"num_steps": 2000, "num_samples": 10},
         **row,
     )
@@ -210,6 +211,7 @@ ROWS = (
         words={"num_chains": 100, "num_draws": 1},
         lacks=frozenset({"chain_method"}),
         bias="A finite set of particles, whose spread is too small in many dimensions.",
+        defaults={"optimizer": None},  # Adam at 1e-2
         test={"num_steps": 1000},
     ),
 )

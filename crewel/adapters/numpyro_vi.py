@@ -41,7 +41,7 @@ def _svi(kind: str, target: Target, position: Position, options: dict[str, Any])
         numpyro.factor("log_density", target.log_density(unravel(z)))
 
     options = dict(options)
-    optim = options.pop("optim", None) or numpyro.optim.Adam(1e-2)
+    optim = options.pop("optim") or numpyro.optim.Adam(1e-2)
     of_loss = {k: options.pop(k) for k in ("num_particles", "vectorize_particles") if k in options}
     start = infer.init_to_value(values={"z": flat})
     guide = getattr(infer.autoguide, kind)(model, init_loc_fn=start, **options)
@@ -155,6 +155,7 @@ def _row(
         ),
         step=step,
         warmup=Stepped(init, update, loss),
+        defaults={"optim": None},  # Adam at 1e-2
         bias=bias,
         **row,
     )

@@ -91,9 +91,7 @@ def _windowed(restart: Any, results: Any, z: jax.Array, done: jax.Array, lengths
     estimates = (starts > 0) & (starts < starts[-1])  # all but the first and the last
     here = starts == done
     new = restart(results, z, jnp.sum(here * lengths), jnp.any(here & estimates))
-    return jax.tree.map(
-        lambda a, b: b if _is_key(b) else jnp.where(here.any(), a, b), new, results
-    )
+    return jax.tree.map(lambda a, b: b if _is_key(b) else jnp.where(here.any(), a, b), new, results)
 
 
 def _update(

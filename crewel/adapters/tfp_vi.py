@@ -40,7 +40,7 @@ def _surrogate(start: Position, options: dict[str, Any]) -> tuple[Any, Any]:
 def _optimizer(options: dict[str, Any]) -> Any:
     import optax
 
-    return options.get("optimizer") or optax.adam(1e-2)
+    return options["optimizer"] or optax.adam(1e-2)
 
 
 def _init(target: Target, key, position: Position, num_warmup: int, **options: Any) -> _Fit:
@@ -58,11 +58,12 @@ def _update(target: Target, key, fit: _Fit, num_warmup: int, **options: Any) -> 
     density = jnp.vectorize(lambda z: target.log_density(unravel(z)), signature="(d)->()")
     of_loss = {k: options[k] for k in _OF_LOSS if k in options}
 
+    def log_prob(z):  # TFP gives it by keyword, which `density` does not take
+        return density(z)
+
     def objective(parameters):
-        loss = vi.monte_carlo_variational_loss(
-            lambda z: density(z), build(*parameters), seed=seed(key), **of_loss
-        )
-        return jnp.mean(loss)
+        q = build(*parameters)
+        return jnp.mean(vi.monte_carlo_variational_loss(log_prob, q, seed=seed(key), **of_loss))
 
     loss, gradient = jax.value_and_grad(objective)(fit.parameters)
     updates, state = _optimizer(options).update(gradient, fit.optimizer, fit.parameters)
