@@ -27,7 +27,6 @@ BUDGET = {
     "batch_size": 64,
 }
 
-
 class MLP(nn.Module):
     """64-8-10: 610 weights."""
 

@@ -252,10 +252,9 @@ def _normal(loc, point, key):
 
 
 def _small_prior(params):
-    return (
-        dist.Gamma(3.0, 2.0).log_prob(params["rate"])
-        + dist.Normal(0.0, 1.0).log_prob(params["x"]).sum()
-    )
+    return dist.Gamma(3.0, 2.0).log_prob(params["rate"]) + dist.Normal(0.0, 1.0).log_prob(
+        params["x"]
+    ).sum()
 
 
 def _small_sample(key):

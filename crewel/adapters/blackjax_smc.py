@@ -58,7 +58,9 @@ def _warmup(
     move = blackjax.hmc.build_kernel()
 
     def step_fn(key, state, log_density, step_size, inverse_mass_matrix):
-        return move(key, state, log_density, step_size, inverse_mass_matrix, num_integration_steps)
+        return move(
+            key, state, log_density, step_size, inverse_mass_matrix, num_integration_steps
+        )
 
     kernel = smc.build_kernel(
         lambda position: log_prior(target, position),

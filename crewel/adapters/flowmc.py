@@ -26,7 +26,7 @@ def _log_density(z: jax.Array, data: dict[str, Any]) -> jax.Array:
 
 
 def _rqspline(local: str, options: dict[str, Any], **filled: Any) -> Any:
-    """flowMC's own bundle of the local sampler `local` and a spline flow."""
+    """The bundle that flowMC has of the local sampler `local` and a spline flow."""
     from crewel.options import resolve
 
     return resolve(_BUNDLE.format(local))(logpdf=_log_density, **filled, **options)
@@ -88,7 +88,8 @@ def _run(
     sampler.sample(starts, {"target": target, "like": like})
 
     def buffer(name: str) -> np.ndarray:
-        return np.asarray(sampler.resources[f"{name}_production"].data)[:, :num_draws]
+        resource: Any = sampler.resources[f"{name}_production"]
+        return np.asarray(resource.data)[:, :num_draws]
 
     accepted = buffer("local_accs")  # of a local step; of a global one the other buffer has it
     accepted = np.where(np.isfinite(accepted), accepted, buffer("global_accs"))

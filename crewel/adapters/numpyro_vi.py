@@ -1,4 +1,4 @@
-"""NumPyro's automatic guides: a fit is a chain whose warm-up is SVI and whose draws are the guide's.
+"""NumPyro's automatic guides: the warm-up is SVI, the draws are the guide's.
 
 The model that a guide sees has one latent site, the whole position as a vector. Guide, optimizer
 and loss are code and are made where they are traced; only parameters are state.
@@ -38,7 +38,7 @@ def _svi(kind: str, target: Target, position: Position, options: dict[str, Any])
     def model():
         everywhere = dist.ImproperUniform(dist.constraints.real_vector, (), flat.shape)
         z = numpyro.sample("z", everywhere)
-        numpyro.factor("log_density", target.log_density(unravel(z)))
+        numpyro.factor("log_density", target.log_density(unravel(jnp.asarray(z))))
 
     options = dict(options)
     optim = options.pop("optim") or numpyro.optim.Adam(1e-2)

@@ -33,9 +33,9 @@ def _value_and_grad(_: None, target: Target, like: Position, z: jax.Array) -> An
 
 
 def _model(logp: Any, start: np.ndarray) -> Any:
-    import nutpie
+    from nutpie.compiled_pyfunc import from_pyfunc
 
-    return nutpie.compiled_pyfunc.from_pyfunc(
+    return from_pyfunc(
         start.size,
         lambda: logp,
         lambda *seeds: lambda z: {"z": np.asarray(z)},
