@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,10 @@ def to_datatree(groups: Mapping[str, Mapping[str, Any]], *, dims: Mapping[str, l
     import arviz_base
 
     groups = {name: dict(group) for name, group in groups.items()}
-    return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
+    with warnings.catch_warnings():
+        # Members of an ensemble are chains of one draw; the axes are in order.
+        warnings.filterwarnings("ignore", "Found chain dimension to be longer than draw")
+        return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
 
 
 def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from arviz_stats.base import array_stats
+from jax.flatten_util import ravel_pytree
 from jax.tree_util import Partial
 
 import crewel as cw
@@ -230,8 +231,20 @@ def _shrink(params, rows):
     return -rows * sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
 
 
-def plain(point) -> cw.Model:
-    """A model of any structure that has all that an algorithm may need."""
+class Pair(NamedTuple):
+    """A structure that is no dict."""
+
+    first: jax.Array
+    second: list
+
+
+POINT = {"pair": Pair(jnp.zeros(()), [jnp.zeros((2, 3)), jnp.zeros(1)])}
+
+
+@functools.cache
+def plain() -> cw.Model:
+    """A quick model of a motley structure, Gaussian, that has all that an algorithm may need."""
+    point = POINT
     loc, scale = (jax.tree.map(lambda _, n=n: jnp.asarray(n), point) for n in (0.0, 1.0))
     return cw.Model(
         None,
@@ -252,26 +265,27 @@ def _normal(loc, point, key):
 
 
 def _small_prior(params):
-    return dist.Gamma(3.0, 2.0).log_prob(params["rate"]) + dist.Normal(0.0, 1.0).log_prob(
-        params["x"]
-    ).sum()
+    return dist.Gamma(3.0, 2.0).log_prob(params["rate"]) + _independent(
+        jnp.zeros(()), jnp.ones(()), ravel_pytree(params["pair"])[0]
+    )
 
 
 def _small_sample(key):
     one, two = jax.random.split(key)
-    return {"rate": dist.Gamma(3.0, 2.0).sample(one), "x": jax.random.normal(two, (2,))}
+    pair = _normal(jax.tree.map(lambda _: 0.0, POINT), POINT, two)
+    return pair | {"rate": dist.Gamma(3.0, 2.0).sample(one)}
 
 
 @functools.cache
 def apart() -> cw.Model:
-    """A quick model with constrained parameters, with prior, likelihood and data apart."""
+    """A quick model of a motley structure, with a constraint; prior and likelihood apart."""
     return cw.Model(
         None,
-        {"rate": 1.0, "x": jnp.zeros(2)},
-        {"rate": dist.constraints.positive, "x": None},
+        POINT | {"rate": 1.0},
+        {"pair": None, "rate": dist.constraints.positive},
         data=jnp.ones(2) / 4,
         log_prior=_small_prior,
-        log_likelihood=lambda p, rows: -rows * jnp.sum(p["x"] ** 2),
+        log_likelihood=lambda p, rows: _shrink(p["pair"], rows),
         samplers={"prior": _small_sample},
         initial_state="uniform",
     )

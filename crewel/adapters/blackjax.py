@@ -66,7 +66,8 @@ def fresh_length(kernel: Callable[..., Any]) -> Callable[..., Any]:
 
     def step(rng_key, state, *args: Any, **kwargs: Any):
         key_length, key_move = jax.random.split(rng_key)
-        moved, info = kernel(key_move, DynamicHMCState(*state, key_length), *args, **kwargs)
+        moving = DynamicHMCState(**state._asdict(), random_generator_arg=key_length)
+        moved, info = kernel(key_move, moving, *args, **kwargs)
         return HMCState(moved.position, moved.logdensity, moved.logdensity_grad), info
 
     return step

@@ -79,7 +79,8 @@ def _adjusted_warmup(
         size = sum(leaf.size for leaf in jax.tree.leaves(position))
         step = 0.2 * jnp.sqrt(size)
         length = options.get("target_num_integration_steps", 2.0) * step
-        return state, MCLMCAdaptationState(length, step, jnp.ones(size))
+        begin: Any = MCLMCAdaptationState  # its fields are arrays, whatever its types say
+        return state, begin(length, step, jnp.ones(size))
     state, tuned, _ = blackjax.adjusted_mclmc_find_L_and_step_size(
         mclmc_kernel=_adjusted_kernel(divergence_threshold),
         num_steps=num_warmup,

@@ -78,7 +78,8 @@ def _weigh(number: int, key, points: Any, real: np.ndarray) -> tuple[np.ndarray,
         loglikelihood_birth=np.where(real, points.loglikelihood_birth, np.inf),
     )
     key_volumes, key_choice = jax.random.split(key)
-    weights: Any = utils.log_weights(key_volumes, NSInfo(points, None), _VOLUMES)
+    info: Any = NSInfo  # without the moves that made the points
+    weights: Any = utils.log_weights(key_volumes, info(points, None), _VOLUMES)
     weights = np.asarray(weights, np.float64)[real]
     evidence = np.logaddexp.reduce(weights, axis=0)
     shares = np.exp(weights - evidence).mean(1)
@@ -115,7 +116,7 @@ def _run(
         state, dead, count, done = climb(target, frozen.arrays, key, state)
         stretches.append((dead, np.arange(len(dead.loglikelihood)) < int(count)))
     # A power of two of stretches, so that a run of another length compiles nothing.
-    empty = jax.tree.map(jnp.zeros_like, dead), np.zeros(len(dead.loglikelihood), bool)
+    empty = jax.tree.map(np.zeros_like, stretches[0])
     stretches += [empty] * (2 ** (len(stretches) - 1).bit_length() - len(stretches))
     parts = [*stretches, (state.particles, np.ones(live, bool))]
     points, real = jax.tree.map(lambda *parts: np.concatenate(parts), *parts)

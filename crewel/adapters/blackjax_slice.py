@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from crewel.adapters.blackjax_smc import log_likelihood, log_prior
 from crewel.protocol import Algorithm, Position, Stepped, Target
 
 
@@ -21,10 +22,6 @@ def _coordinates(target: Target, key, state: Any, **options: Any):
     return state, {"lp": state.logdensity, "n_steps": info.num_shrink}
 
 
-def _likelihood(target: Target, position: Position) -> jax.Array:
-    return target.log_likelihood(target.constrain(position), target.data).sum()
-
-
 def _ellipse(target: Target, key, state: Any):
     import blackjax
 
@@ -32,10 +29,11 @@ def _ellipse(target: Target, key, state: Any):
         full = jax.tree.map(lambda p, leaf: jnp.broadcast_to(leaf, p.shape), state.position, tree)
         return ravel_pytree(full)[0]
 
+    assert target.gaussian is not None
     loc, scale = map(flat, target.gaussian)
     kernel = blackjax.elliptical_slice.build_kernel(scale**2, loc)
-    state, info = kernel(key, state, partial(_likelihood, target))
-    lp = state.logdensity + target.log_prior(target.constrain(state.position))
+    state, info = kernel(key, state, partial(log_likelihood, target))
+    lp = state.logdensity + log_prior(target, state.position)
     return state, {"lp": lp, "n_steps": info.subiter}
 
 
@@ -48,7 +46,7 @@ def _coordinates_init(target: Target, key, position: Position, num_warmup: int, 
 def _ellipse_init(target: Target, key, position: Position, num_warmup: int) -> Any:
     import blackjax
 
-    return blackjax.elliptical_slice.init(position, partial(_likelihood, target))
+    return blackjax.elliptical_slice.init(position, partial(log_likelihood, target))
 
 
 _MOVES = {"coordinates": _coordinates, "ellipse": _ellipse}

@@ -1,7 +1,8 @@
 """BlackJAX's sequential Monte Carlo: particles are led from the prior to the posterior.
 
 The warm-up raises the likelihood's power from 0 to 1, as fast as the particles can follow, and
-estimates the evidence. Draws are further moves of the particles at power 1.
+estimates the evidence, with an error as if the stages were independent. Draws are further moves
+of the particles at power 1.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class _State(NamedTuple):
     particles: Position
     step_size: Any
     metric: Any
-    log_evidence: Any
+    evidence: Any  # its logarithm and the variance of that
 
 
 def _warmup(
@@ -58,9 +59,7 @@ def _warmup(
     move = blackjax.hmc.build_kernel()
 
     def step_fn(key, state, log_density, step_size, inverse_mass_matrix):
-        return move(
-            key, state, log_density, step_size, inverse_mass_matrix, num_integration_steps
-        )
+        return move(key, state, log_density, step_size, inverse_mass_matrix, num_integration_steps)
 
     kernel = smc.build_kernel(
         lambda position: log_prior(target, position),
@@ -83,14 +82,16 @@ def _warmup(
         rate = jnp.mean(info.update_info.acceptance_rate)
         step_size = step_size * jnp.exp(rate - _ACCEPTANCE)
         metric = particles_stds(state.particles) ** 2
-        return state, step_size, metric, evidence + info.log_likelihood_increment, stage + 1
+        spread = jnp.sum(state.weights**2) - 1 / state.weights.shape[0]
+        evidence += jnp.stack([info.log_likelihood_increment, spread])
+        return state, step_size, metric, evidence, stage + 1
 
     first = smc.init(positions)
     metric = particles_stds(positions) ** 2
     real = metric.dtype
     first = first._replace(tempering_param=jnp.zeros((), real))
     size = jnp.asarray(step_size, real)
-    begin = first, size, metric, jnp.zeros((), real), 0
+    begin = first, size, metric, jnp.zeros(2, real), 0
     state, size, metric, evidence, _ = jax.lax.while_loop(unfinished, advance, begin)
     chosen = resample(jax.random.fold_in(key, STAGES), state.weights, state.weights.shape[0])
     particles = jax.tree.map(lambda leaf: leaf[chosen], state.particles)
@@ -130,7 +131,8 @@ def _step(
         "acceptance_rate": rate,
         "diverging": diverging,
         "step_size": jnp.full(rate.shape, state.step_size),
-        "log_evidence": jnp.full(rate.shape, state.log_evidence),
+        "log_evidence": jnp.full(rate.shape, state.evidence[0]),
+        "log_evidence_error": jnp.full(rate.shape, jnp.sqrt(state.evidence[1])),
     }
     return state._replace(particles=inner.position), inner.position, stats
 
