@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 
 from crewel.adapters import vectors
 from crewel.compiling import compile_all, program
-from crewel.placement import cores
 from crewel.protocol import Algorithm, Made, Position, Target
 
 # nutpie's statistics by ArviZ's names.
@@ -54,7 +52,7 @@ def run(
     num_draws: int,
     **options: Any,
 ) -> Made:
-    """All chains, each a run of nutpie with its own start and seed; as many at once as cores.
+    """All chains at once, each a run of nutpie in a thread, with its own start and seed.
 
     Raises:
         ValueError: `num_warmup` is zero.
@@ -72,7 +70,7 @@ def run(
         value, gradient = compiled(target, like, z.astype(starts.dtype))
         return float(value), np.asarray(gradient, "float64")
 
-    def chain(job: int) -> Any:
+    def start(job: int) -> Any:
         seed = int(np.asarray(jax.random.bits(keys[job], (), "uint32")))
         return nutpie.sample(
             _model(logp, starts[job]),
@@ -83,11 +81,18 @@ def run(
             seed=seed,
             save_warmup=False,
             progress_bar=False,
+            blocking=False,
             **options,
         )
 
-    with ThreadPoolExecutor(max_workers=cores()) as pool:
-        traces = list(pool.map(chain, range(len(starts))))
+    # One run a chain: of several chains in a run, which starts where depends on the threads.
+    samplers = [start(job) for job in range(len(starts))]
+    try:
+        traces = [sampler.wait() for sampler in samplers]
+    except BaseException:
+        for sampler in samplers:
+            sampler.cancel()
+        raise
     draws = np.concatenate([np.asarray(trace["posterior"]["z"]) for trace in traces])
     stats = {
         ours: np.concatenate([np.asarray(trace["sample_stats"][theirs]) for trace in traces])
