@@ -139,6 +139,7 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
+        recompiles: why a second call compiles again; empty where it does not.
         test: the smallest budget with which the contract tests pass; empty where their models
             lack what the row needs, which then has a test of its own.
         gradients: the least and the most gradients that one step takes, from the options (`inf`
@@ -162,6 +163,7 @@ class Algorithm:
     lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bias: str = ""
+    recompiles: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
     gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
 
