@@ -58,6 +58,8 @@ def execute(
     method = words.get("chain_method", "auto") if extras.feed is None else "vectorized"
     placement = place(row, method, num_chains)
     run = Run(row, target, like, options, words, placement, keys, positions, state, starts, extras)
+    if any(each.alone for each in run.programs):
+        placement = placement._replace(threads=1)
     total = num_chains * (run.num_warmup * (state is None) + run.num_draws)
     bar = Progress(row.name, total, show=words["progress"])
     try:

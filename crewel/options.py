@@ -132,6 +132,7 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
                 "has no default."
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
+    value: Any
     for name, value in ours.items():
         least = COUNTS.get(name)
         if least is None or (value is None and words[name] is None):

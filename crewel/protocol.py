@@ -166,6 +166,7 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
+        recompiles: why a second call compiles again; empty where it does not.
         test: the smallest budget with which the contract tests pass; empty where their models
             lack what the row needs, which then has a test of its own.
         cycle: `options -> (length, skipped)` of a sampler that moves in cycles: the steps of one,
@@ -193,6 +194,7 @@ class Algorithm:
     lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bias: str = ""
+    recompiles: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
     cycle: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     own_batches: bool = False

@@ -11,13 +11,19 @@ from crewel.adapters import (
     blackjax_sgmcmc,
     blackjax_slice,
     blackjax_smc,
+    blackjax_vi,
+    flowmc,
     jaxopt,
     numpyro,
     numpyro_ensemble,
     numpyro_hmcecs,
+    numpyro_vi,
+    nutpie,
     optax,
     optimistix,
     sgmcmc,
+    tfp,
+    tfp_vi,
 )
 from crewel.protocol import Algorithm
 
@@ -34,7 +40,13 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *blackjax_ensemble.ROWS,
     *blackjax_smc.ROWS,
     *blackjax_nested.ROWS,
+    *tfp.ROWS,
+    *nutpie.ROWS,
+    *flowmc.ROWS,
     *optax.ROWS,
     *optimistix.ROWS,
     *jaxopt.ROWS,
+    *numpyro_vi.ROWS,
+    *blackjax_vi.ROWS,
+    *tfp_vi.ROWS,
 )
