@@ -132,12 +132,12 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
                 "has no default."
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
-    value: Any
     for name, value in ours.items():
         least = COUNTS.get(name)
         if least is None or (value is None and words[name] is None):
             continue
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
+        integer = hasattr(value, "__index__") and not isinstance(value, bool)
+        if value is None or not integer or value < least:
             raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
     if not isinstance(ours.get("replacement", False), bool):
         raise TypeError(f"`replacement` must be True or False, got {ours['replacement']!r}.")

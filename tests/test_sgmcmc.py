@@ -358,6 +358,13 @@ def test_divergence_in_the_warm_up_is_an_error(model):
         model.sgmcmc.blackjax_sghmc(seed=0, batch_size=20, **call)
 
 
+def test_debug_of_a_call_says_it_before_the_run(model):
+    report = model.sgmcmc.blackjax_sgld.debug(seed=0, kwargs={"batch_size": 101})
+    assert not report and "`batch_size` is 101" in str(report)
+    report = model.sgmcmc.blackjax_sgld.debug(seed=0, kwargs={"batch_size": 20, "reduce": "mean"})
+    assert report and "on a batch of 20 rows" in " ".join(str(report).split())
+
+
 # --- compilation --------------------------------------------------------------------------------
 
 
