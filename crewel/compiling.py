@@ -6,6 +6,7 @@ share one executable, and a second call with other data, seeds or priors compile
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -28,12 +29,25 @@ _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
 
 
+# On JAX 0.10, two programs that run at once on a CPU, each with linear algebra on batches of
+# matrices, wait for each other for good; 0.5 and 0.12 do not.
+_HANGS = (0, 6) <= tuple(map(int, jax.__version__.split(".")[:2])) < (0, 12)
+_BATCHED = re.compile(r'custom_call @lapack_\w+.*num_batch_dims = "[1-9]')
+
+
 class Program:
-    """One traced function: its outputs' shapes, and the executable once it is compiled."""
+    """One traced function: its outputs' shapes, and the executable once it is compiled.
+
+    Attributes:
+        out_info: shapes and dtypes of the outputs.
+        alone: whether it must not run beside another program.
+    """
 
     def __init__(self, lowered: Any):
         """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
         self.out_info = lowered.out_info
+        cpu = jax.default_backend() == "cpu"
+        self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: Any = lowered
         self._executable: Any = None
 
@@ -82,6 +96,11 @@ def compile_all(*programs: Program) -> None:
         list(pool.map(Program.compile, programs))
 
 
+def _is_table(value: Any) -> bool:
+    """Whether it is a dict that JAX cannot sort, such as moves with their probabilities."""
+    return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
+
+
 class Frozen:
     """Options split into code and data: arrays are arguments of a program, the rest is its key."""
 
@@ -89,23 +108,32 @@ class Frozen:
         """Split `options`; raises `TypeError` for a value that can be neither, called a `kind`."""
         self.arrays: list[Any] = []
         code: list[Any] = []
-        for path, leaf in jax.tree_util.tree_flatten_with_path(options)[0]:
+        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
+        for path, leaf in leaves:
+            leaf = tuple(leaf.items()) if (table := _is_table(leaf)) else leaf
             if isinstance(leaf, jax.Array | np.ndarray):
                 self.arrays.append(leaf)
                 code.append(None)
             elif isinstance(leaf, Hashable):
-                code.append((type(leaf), leaf))  # 1, 1.0 and True are equal, and are not the same
+                # 1, 1.0 and True are equal, and are not the same.
+                code.append((dict if table else type(leaf), leaf))
             else:
                 raise TypeError(
                     f"{kind} `{path_str(path)}` holds a {type(leaf).__name__}, which is neither an "
                     "array nor hashable, so that no compiled program could be reused. Pass an "
                     "array, a number, a string or a function."
                 )
-        self.static = jax.tree.structure(options), tuple(code)
+        self.static = structure, tuple(code)
 
 
 def thaw(static: Any, arrays: list[Any]) -> dict[str, Any]:
     """The options again, inside a program, from `Frozen.static` and `Frozen.arrays`."""
     structure, code = static
     rest = iter(arrays)
-    return jax.tree.unflatten(structure, [next(rest) if c is None else c[1] for c in code])
+
+    def value(kept):
+        if kept is None:
+            return next(rest)
+        return dict(kept[1]) if kept[0] is dict else kept[1]
+
+    return jax.tree.unflatten(structure, [value(kept) for kept in code])

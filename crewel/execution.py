@@ -56,6 +56,8 @@ def execute(
     num_chains = keys[0].shape[0]
     placement = place(row, words.get("chain_method", "auto"), num_chains)
     run = _Run(row, target, like, options, words, placement, keys, positions, state, starts)
+    if any(each.alone for each in run.programs):
+        placement = placement._replace(threads=1)
     total = num_chains * (run.num_warmup * (state is None) + run.num_draws)
     bar = Progress(row.name, total, show=words["progress"])
     try:

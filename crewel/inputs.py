@@ -72,7 +72,8 @@ def gaussian(given: Any, test_point: Any, transform_fn: Any) -> Any:
             raise ValueError(f"The {what} in `gaussian` has another structure than `test_point`.")
         for name, leaf in named_leaves(test_point).items():
             shape = np.shape(named_leaves(tree)[name])
-            if np.broadcast_shapes(shape, leaf.shape) != leaf.shape:
+            ends = zip(shape[::-1], leaf.shape[::-1], strict=False)
+            if len(shape) > leaf.ndim or any(given not in (1, own) for given, own in ends):
                 raise ValueError(
                     f"The {what} in `gaussian` at `{name}` has shape {shape}, which does not fit "
                     f"the parameter's {leaf.shape}."

@@ -98,5 +98,10 @@ def nbytes(tree: Tree) -> int:
 
 
 def strong(tree: Tree) -> Tree:
-    """The same arrays without JAX's weak types, so that one compiled program takes them all."""
-    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
+    """Arrays without JAX's weak types, so that one compiled program takes them all."""
+
+    def array(leaf):
+        leaf = jax.numpy.asarray(leaf)
+        return jax.lax.convert_element_type(leaf, leaf.dtype)
+
+    return jax.tree.map(array, tree)

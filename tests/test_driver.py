@@ -401,3 +401,22 @@ def test_names_list_every_row():
     assert repr(model.optimize).split("\n") == dir(model.optimize)
     assert model.mcmc.numpyro_nuts.options()["max_tree_depth"] == 10
     assert constraints.positive is not None
+
+
+def test_batched_linear_algebra_in_threads_ends():
+    # On JAX 0.10 two such programs at once wait for each other for good.
+    factors = jnp.tile(2.0 * jnp.eye(60), (121, 1, 1))
+
+    def log_density(x):
+        solved = jax.lax.linalg.triangular_solve(
+            factors, jnp.tile(x, (121, 1))[..., None], left_side=True, lower=True
+        )
+        return -0.5 * jnp.mean(jnp.sum(solved**2, (1, 2)))
+
+    model = cw.Model(log_density, jnp.zeros(60))
+    post = model.mcmc.numpyro_hmc(
+        seed=0, num_chains=2, num_warmup=20, num_draws=20, num_steps=4, trajectory_length=None,
+        progress=False,
+    )  # fmt: skip
+    # Normal with sd 2: 2 x 20 x 60 values, of which a fifth are independent.
+    assert abs(post.draws.std() - 2.0) < 5 * 2.0 / (2 * 20 * 60 / 5) ** 0.5

@@ -1,4 +1,8 @@
-"""BlackJAX's cross-chain adaptations: chains warm up together, and tune one kernel for all."""
+"""BlackJAX's cross-chain adaptations: chains warm up together, and tune one kernel for all.
+
+They get vectors for positions. With leaves of other shapes, ChEES fails, and MEADS takes a position
+that is one matrix for a dense metric.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +31,19 @@ def _transition(info: Any) -> dict[str, Any]:
     }
 
 
+def _flat(target: Target, positions: Position) -> tuple[Any, Any]:
+    """What gives one vector its own form, and the density of a vector."""
+    _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], positions))
+    return unravel, lambda flat: target.log_density(unravel(flat))
+
+
+def _vectors(positions: Position) -> jax.Array:
+    return jax.vmap(lambda position: ravel_pytree(position)[0])(positions)
+
+
 class _Chees(NamedTuple):
     inner: Any
+    positions: Position  # the same, in their own form
     step_size: Any
     metric: Any
     length: Any
@@ -40,18 +55,20 @@ def _chees_warmup(
 ) -> _Chees:
     import blackjax
     import optax
+    from blackjax.mcmc.hmc import HMCState
 
+    unravel, log_density = _flat(target, positions)
     adaptation = blackjax.chees_adaptation(
-        target.log_density, _count(positions), adaptation_info_fn=nothing, **options
+        log_density, _count(positions), adaptation_info_fn=nothing, **options
     )
     run: Any = adaptation.run
     optim = optax.adam(0.05) if optim is None else optim
-    (states, tuned), _ = run(key, positions, step_size, optim, num_warmup)
-    inner = blackjax.hmc.init  # its state, without what only the adaptation's kernel needs
-    inner = jax.vmap(inner, in_axes=(0, None))(states.position, target.log_density)
+    (states, tuned), _ = run(key, _vectors(positions), step_size, optim, num_warmup)
+    inner = HMCState(states.position, states.logdensity, states.logdensity_grad)
     (length,) = tuned["integration_steps_params"]
     size = step_size if num_warmup == 0 else tuned["step_size"]
-    state = _Chees(inner, size, tuned["inverse_mass_matrix"], length, num_warmup)
+    positions = jax.vmap(unravel)(inner.position)
+    state = _Chees(inner, positions, size, tuned["inverse_mass_matrix"], length, num_warmup)
     return jax.tree.map(jnp.asarray, state)
 
 
@@ -68,10 +85,11 @@ def _chees_step(
         jitter = jitter_generator(key_jitter)
     share = jitter * jitter_amount + (1.0 - jitter_amount)
     steps = jnp.maximum(jnp.ceil(share * state.length), 1).astype(int)
+    unravel, log_density = _flat(target, state.positions)
     kernel = blackjax.hmc.build_kernel()
 
     def move(key, inner):
-        return kernel(key, inner, target.log_density, state.step_size, state.metric, steps)
+        return kernel(key, inner, log_density, state.step_size, state.metric, steps)
 
     inner, info = jax.vmap(move)(jax.random.split(key_move, _count(state.inner)), state.inner)
     stats = {
@@ -79,55 +97,47 @@ def _chees_step(
         "step_size": jnp.full(inner.logdensity.shape, state.step_size),
         "n_steps": jnp.full(inner.logdensity.shape, steps),
     }
-    state = state._replace(inner=inner, index=state.index + 1)
-    return state, inner.position, stats | _transition(info)
+    positions = jax.vmap(unravel)(inner.position)
+    state = state._replace(inner=inner, positions=positions, index=state.index + 1)
+    return state, positions, stats | _transition(info)
 
 
 class _Meads(NamedTuple):
     inner: Any
+    positions: Position
     tuned: Any
-
-
-def _flat(target: Target, positions: Position) -> tuple[Any, Any]:
-    """One position's unraveller, and the density of a flat position."""
-    _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], positions))
-    return unravel, lambda flat: target.log_density(unravel(flat))
 
 
 def _meads_warmup(
     target: Target, key, positions: Position, num_warmup: int, **options: Any
-) -> tuple[_Meads, Position]:
+) -> _Meads:
     import blackjax
 
-    # A position that is one matrix would be taken for a dense metric; so all are made vectors.
-    _, log_density = _flat(target, positions)
-    flat = jax.vmap(lambda position: ravel_pytree(position)[0])(positions)
+    unravel, log_density = _flat(target, positions)
     adaptation = blackjax.meads_adaptation(
         log_density, _count(positions), adaptation_info_fn=nothing, **options
     )
     run: Any = adaptation.run
-    (inner, tuned), _ = run(key, flat, num_warmup)
-    # The position's own form is kept beside, for the draws.
-    return _Meads(inner, jax.tree.map(jnp.asarray, tuned)), positions
+    (inner, tuned), _ = run(key, _vectors(positions), num_warmup)
+    return _Meads(inner, jax.vmap(unravel)(inner.position), jax.tree.map(jnp.asarray, tuned))
 
 
-def _meads_step(target: Target, key, state: tuple[_Meads, Position], **_: Any):
+def _meads_step(target: Target, key, state: _Meads, **_: Any):
     import blackjax
 
-    (inner, tuned), like = state
-    unravel, log_density = _flat(target, like)
+    unravel, log_density = _flat(target, state.positions)
     kernel = blackjax.ghmc.build_kernel()
 
     def move(key, inner):
-        return kernel(key, inner, log_density, **tuned)
+        return kernel(key, inner, log_density, **state.tuned)
 
-    inner, info = jax.vmap(move)(jax.random.split(key, _count(inner)), inner)
+    inner, info = jax.vmap(move)(jax.random.split(key, _count(state.inner)), state.inner)
     positions = jax.vmap(unravel)(inner.position)
     stats = {
         "lp": inner.logdensity,
-        "step_size": jnp.full(inner.logdensity.shape, tuned["step_size"]),
+        "step_size": jnp.full(inner.logdensity.shape, state.tuned["step_size"]),
     }
-    return (_Meads(inner, tuned), positions), positions, stats | _transition(info)
+    return _Meads(inner, positions, state.tuned), positions, stats | _transition(info)
 
 
 def _chees_gradients(options: Mapping[str, Any]) -> tuple[float, float]:

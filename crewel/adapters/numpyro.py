@@ -157,7 +157,7 @@ ROWS = (
         _replacement,
         frozen={},
         # A step replaces one of the points; with few points it is slow to reach the tails.
-        test={"num_warmup": 4000, "num_draws": 500, "thinning": 50, "adapt_state_size": 120},
+        test={"num_warmup": 3000, "num_draws": 400, "thinning": 25, "adapt_state_size": 100},
         gradients=_no_gradient,
     ),
 )

@@ -17,7 +17,8 @@ def _started(kind: str, target: Target, key, positions: Position, num_warmup: in
     """A kernel that knows its chains and its schedule, and the state that it starts from."""
     from numpyro import infer
 
-    kernel = getattr(infer, kind)(potential_fn=lambda z: -target.log_density(z), **options)
+    with jax.ensure_compile_time_eval():  # it looks at the numbers in `moves`
+        kernel = getattr(infer, kind)(potential_fn=lambda z: -target.log_density(z), **options)
     keys = jax.random.split(key, jax.tree.leaves(positions)[0].shape[0])
     return kernel, kernel.init(keys, num_warmup, init_params=positions)
 

@@ -1,0 +1,200 @@
+"""Posteriors whose moments are known, exactly or from long reference runs; for the slow tests."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from data.make_logistic_reference import data as logistic_data
+from jax.tree_util import Partial
+from support import linear
+
+import crewel as cw
+
+DATA = Path(__file__).with_name("data")
+
+
+class Posterior(NamedTuple):
+    """A model and the moments of what is compared.
+
+    Attributes:
+        model: the model, with prior and likelihood apart.
+        mean: by name.
+        sd: by name.
+        mcse: of the means of a reference run; zero where they are exact.
+        values: draws `(chain, draw, ...)` to what is compared, by name.
+    """
+
+    model: cw.Model
+    mean: dict[str, np.ndarray]
+    sd: dict[str, np.ndarray]
+    mcse: dict[str, np.ndarray]
+    values: Callable[[Any], dict[str, np.ndarray]]
+
+
+def _exact(model, mean, sd, values=lambda draws: draws) -> Posterior:
+    return Posterior(
+        model, mean, sd, {name: np.zeros(np.shape(m)) for name, m in mean.items()}, values
+    )
+
+
+def _normal_prior(sd, params):
+    return sum(dist.Normal(0.0, sd).log_prob(leaf).sum() for leaf in jax.tree.leaves(params))
+
+
+def _normal_sample(sd, like, key):
+    leaves, structure = jax.tree.flatten(like)
+    keys = jax.random.split(key, len(leaves))
+    drawn = [sd * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.unflatten(structure, drawn)
+
+
+def _under_normal(likelihood, point, data, sd) -> cw.Model:
+    scale = jnp.asarray(sd)
+    return cw.Model(
+        None,
+        point,
+        data=data,
+        log_prior=Partial(_normal_prior, scale),
+        log_likelihood=likelihood,
+        gaussian=tuple(jax.tree.map(lambda _, n=n: jnp.asarray(n), point) for n in (0.0, sd)),
+        samplers={"prior": Partial(_normal_sample, scale, jax.tree.map(jnp.asarray, point))},
+        initial_state="uniform",
+    )
+
+
+def _quadratic(params, rows):
+    return dist.MultivariateNormal(rows["loc"], precision_matrix=rows["precision"]).log_prob(params)
+
+
+def gaussian() -> Posterior:
+    """20 dimensions, correlations up to 0.9, standard deviations from 0.3 to 1.5."""
+    sd = np.linspace(0.3, 1.5, 20)
+    covariance = np.outer(sd, sd) * 0.9 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
+    mean = np.linspace(-1.0, 1.0, 20)
+    prior_sd = 1.2 * np.sqrt(np.linalg.eigvalsh(covariance)[-1])
+    # The likelihood is what makes this posterior out of an independent normal prior.
+    precision = np.linalg.inv(covariance) - np.eye(20) / prior_sd**2
+    loc = np.linalg.solve(precision, np.linalg.solve(covariance, mean))
+    rows = {"loc": loc[None], "precision": precision[None]}
+    model = _under_normal(_quadratic, jnp.zeros(20), rows, prior_sd)
+    return _exact(model, {"x": mean}, {"x": sd}, lambda draws: {"x": draws})
+
+
+def _schools_prior(params):
+    return (
+        dist.Normal(0.0, 5.0).log_prob(params["mu"])
+        + dist.HalfCauchy(5.0).log_prob(params["tau"])
+        + dist.Normal(0.0, 1.0).log_prob(params["raw"]).sum()
+    )
+
+
+def _schools_sample(key):
+    keys = jax.random.split(key, 3)
+    return {
+        "mu": 5.0 * jax.random.normal(keys[0]),
+        "tau": dist.HalfCauchy(5.0).sample(keys[1]),
+        "raw": jax.random.normal(keys[2], (8,)),
+    }
+
+
+def _schools(params, rows):
+    effect = params["mu"] + params["tau"] * params["raw"]
+    return dist.Normal(effect, rows["sigma"]).log_prob(rows["y"])
+
+
+def eight_schools() -> Posterior:
+    """Non-centred, against posteriordb's reference."""
+    stored = json.loads((DATA / "eight_schools_reference.json").read_text())
+    model = cw.Model(
+        None,
+        {"mu": 0.0, "tau": 1.0, "raw": jnp.zeros(8)},
+        {"mu": None, "tau": dist.constraints.positive, "raw": None},
+        data={name: np.asarray(rows, float) for name, rows in stored["data"].items()},
+        log_prior=_schools_prior,
+        log_likelihood=_schools,
+        samplers={"prior": _schools_sample},
+        initial_state="uniform",
+    )
+
+    def of(what):
+        found = {name: row[what] for name, row in stored["reference"].items()}
+        theta = np.array([found.pop(f"theta[{i}]") for i in range(1, 9)])
+        return found | {"theta": theta}
+
+    def values(draws):
+        theta = draws["mu"][..., None] + draws["tau"][..., None] * draws["raw"]
+        return {"mu": draws["mu"], "tau": draws["tau"], "theta": theta}
+
+    return Posterior(model, of("mean"), of("sd"), of("mcse_mean"), values)
+
+
+CONCENTRATION = np.array([1.5, 2.0, 3.0, 1.0])
+COUNTS = np.array([[3, 0, 5, 1], [1, 2, 4, 0], [4, 1, 3, 2]])
+
+
+def _multinomial(params, counts):
+    return dist.Multinomial(counts.sum(-1), probs=params["shares"]).log_prob(counts)
+
+
+def dirichlet_multinomial() -> Posterior:
+    """Shares on a simplex, with their exact Dirichlet posterior."""
+    prior = dist.Dirichlet(jnp.asarray(CONCENTRATION))
+    model = cw.Model(
+        None,
+        {"shares": jnp.ones(4) / 4},
+        {"shares": dist.constraints.simplex},
+        data=COUNTS.astype(float),
+        log_prior=Partial(lambda prior, params: prior.log_prob(params["shares"]), prior),
+        log_likelihood=_multinomial,
+        samplers={"prior": Partial(lambda prior, key: {"shares": prior.sample(key)}, prior)},
+        initial_state="uniform",
+    )
+    after = CONCENTRATION + COUNTS.sum(0)
+    mean = after / after.sum()
+    sd = np.sqrt(mean * (1 - mean) / (after.sum() + 1))
+    return _exact(model, {"shares": mean}, {"shares": sd})
+
+
+def linear_regression() -> Posterior:
+    """With known noise and independent normal priors: exact."""
+    known = linear()
+    return _exact(known.model, known.mean, known.sd)
+
+
+def _logistic(params, rows):
+    logits = rows["x"] @ params["weights"] + params["offset"]
+    return dist.Bernoulli(logits=logits).log_prob(rows["y"])
+
+
+def logistic_regression() -> Posterior:
+    """Against a long run of NumPyro's NUTS by itself."""
+    stored = json.loads((DATA / "logistic_reference.json").read_text())
+    x, y = logistic_data()
+    model = _under_normal(
+        _logistic, {"offset": jnp.zeros(()), "weights": jnp.zeros(3)}, {"x": x, "y": y}, 2.0
+    )
+    mean, sd, mcse = (
+        {name: np.squeeze(row[what]) for name, row in stored.items()}
+        for what in ("mean", "sd", "mcse_mean")
+    )
+    return Posterior(model, mean, sd, mcse, lambda draws: draws)
+
+
+POSTERIORS = {
+    made.__name__: functools.cache(made)
+    for made in (
+        gaussian,
+        eight_schools,
+        dirichlet_multinomial,
+        linear_regression,
+        logistic_regression,
+    )
+}
