@@ -13,11 +13,11 @@ from numpyro.distributions import constraints
 from support import counting, errors
 
 import crewel as cw
-from crewel import execution
+from crewel import blocks
 from crewel.options import backend_options, words_of
 from crewel.trees import named_leaves
 
-SAMPLERS = [row for row in cw.ALGORITHMS if row.family == "mcmc"]
+SAMPLERS = [row for row in cw.ALGORITHMS if row.family in ("mcmc", "sgmcmc")]
 OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize" and row.test]
 FITS = [row for row in cw.ALGORITHMS if row.family == "vi"]
 SMALL = {"num_warmup": 20, "num_steps": 20, "num_draws": 12, "thinning": 3, "progress": False}
@@ -28,15 +28,23 @@ STATS = {
     "energy_error", "log_evidence", "log_evidence_error", "log_q", "pareto_k",
 }  # fmt: skip
 
+# Of minibatches: the log density itself would take all rows.
+BATCH_STATS = STATS - {"lp"} | {"lp_estimate", "log_weight", "batch_acceptance_rate"}
+# What makes a row's contract take minutes: run by `make test-slow`.
+SLOW = {"numpyro_hmcecs": "Hessians of each row compile slowly"}
+
 # Errors beyond five standard errors have probability 6e-7 each. A method with a stated bias may
 # be off by a tenth of a standard deviation more.
 LIMIT, BIAS = 5.0, 0.1
 
 
 def names(rows):
-    """Rows as parameters; one that compiles anew in each run takes minutes over all its runs."""
-    slow = pytest.mark.slow
-    return [pytest.param(row, id=row.name, marks=[slow] * bool(row.recompiles)) for row in rows]
+    """Rows as parameters; slow ones compile anew in each run, or long, and take minutes."""
+    slow = [pytest.mark.slow]
+    return [
+        pytest.param(row, id=row.name, marks=slow * bool(row.recompiles or row.name in SLOW))
+        for row in rows
+    ]
 
 
 def chains(row):
@@ -53,16 +61,28 @@ def counts_of(row, **kwargs):
 def own(row, **kwargs):
     """The row's own options of its test budget, beside small counts."""
     words = words_of(row)
-    return {k: v for k, v in row.test.items() if k not in words} | counts_of(row, **kwargs)
+    theirs = {k: v for k, v in row.test.items() if k not in words}
+    if row.cycle is not None:
+        theirs["cycle_length"] = 24
+    return theirs | batch(row) | counts_of(row, **kwargs)
+
+
+def batch(row):
+    """The size of the batches, of a row that takes them."""
+    return {"batch_size": support.BATCH} if row.family == "sgmcmc" else {}
 
 
 def small_for(row):
     """A quick model with all that the row needs."""
+    if row.family == "sgmcmc":
+        return support.rows().model
     return support.plain() if "gaussian" in row.needs else support.apart()
 
 
 def known_for(row):
     """A known posterior with all that the row needs."""
+    if row.family == "sgmcmc":
+        return support.rows()
     return support.linear() if "gaussian" in row.needs else support.known()
 
 
@@ -84,20 +104,32 @@ def same(a, b):
 @pytest.mark.parametrize("row", names(SAMPLERS))
 def test_moments(row):
     known = known_for(row)
-    post = method(known.model, row)(seed=1, progress=False, **row.test)
+    post = method(known.model, row)(seed=1, progress=False, **row.test, **batch(row))
     draws = named_leaves(post.draws)
     for name, mean in known.mean.items():
         of_mean, of_sd = errors(draws[name], mean, known.sd[name])
+        found_mean, found_sd = draws[name].mean((0, 1)), draws[name].std((0, 1))
+        if "log_weight" in post.stats:  # then a standard error of equal weights says nothing
+            found_mean, found_sd = weighted(draws[name], post.stats["log_weight"])
+            of_mean = of_sd = np.full_like(of_mean, np.inf)
         slack = BIAS if row.bias else 0.0
-        error = np.abs(np.ravel(draws[name].mean((0, 1)) - mean))
+        error = np.abs(np.ravel(found_mean - mean))
         ok = (np.abs(of_mean) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
         assert ok.all(), f"mean of {name}: off by {of_mean} standard errors"
-        error = np.abs(np.ravel(draws[name].std((0, 1)) - known.sd[name]))
+        error = np.abs(np.ravel(found_sd - known.sd[name]))
         ok = (np.abs(of_sd) < LIMIT) | (error < slack * np.ravel(known.sd[name]))
         assert ok.all(), f"sd of {name}: off by {of_sd} standard errors"
     if "log_evidence" in post.stats:
         off = np.abs(post.stats["log_evidence"] - known.log_evidence)
         assert (off < LIMIT * post.stats["log_evidence_error"]).all()
+
+
+def weighted(draws, log_weight):
+    """Mean and standard deviation over chains and draws that carry weights."""
+    weight = np.exp(log_weight - log_weight.max())
+    weight = (weight / weight.sum()).reshape(*weight.shape, *[1] * (draws.ndim - 2))
+    mean = (weight * draws).sum((0, 1))
+    return mean, np.sqrt((weight * (draws - mean) ** 2).sum((0, 1)))
 
 
 @pytest.mark.parametrize("row", names(FITS))
@@ -124,7 +156,9 @@ def test_fits(row):
 
 @pytest.mark.parametrize("row", names(SAMPLERS + FITS + OPTIMIZERS))
 def test_structure_is_kept(row):
-    if row.family != "optimize":
+    if row.family == "sgmcmc":
+        model, counts, number = support.nested_rows(), own(row), (chains(row), 12)
+    elif row.family != "optimize":
         model, counts, number = small_for(row), own(row), (chains(row), 12)
     else:
         model, number = support.plain(), (2, 1)
@@ -145,8 +179,11 @@ def test_seeds_and_stats(row):
     assert same(post.draws, method(model, row)(seed=jax.random.key(3), **own(row)).draws)
     other = method(model, row)(seed=4, **own(row))
     assert not np.array_equal(first(post.draws), first(other.draws))
-    assert set(post.stats) <= STATS and "lp" in post.stats
     assert all(value.shape == (chains(row), 12) for value in post.stats.values())
+    if row.family == "sgmcmc":
+        assert set(post.stats) <= BATCH_STATS and "step_size" in post.stats
+        return
+    assert set(post.stats) <= STATS and "lp" in post.stats
     # `lp` is the density on the unconstrained space, so it must follow the draws.
     target = model.target()
     unconstrain = jax.vmap(jax.vmap(target.transform.inverse))
@@ -158,7 +195,7 @@ def test_seeds_and_stats(row):
 def test_pieces_equal_the_whole(row, monkeypatch):
     model = small_for(row)
     whole = method(model, row)(seed=5, **own(row))
-    monkeypatch.setattr(execution, "CHUNK_SECONDS", 0.0)  # one draw a chunk
+    monkeypatch.setattr(blocks, "CHUNK_SECONDS", 0.0)  # one draw a chunk
     pieces = method(model, row)(seed=5, **own(row))
     assert same((whole.draws, whole.stats), (pieces.draws, pieces.stats))
     assert same(whole.losses, pieces.losses)

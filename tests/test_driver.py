@@ -15,7 +15,7 @@ from numpyro.distributions import constraints
 from support import counting
 
 import crewel as cw
-from crewel import driver, execution, initial, methods
+from crewel import blocks, driver, initial, methods
 from crewel.options import missing_backend
 from crewel.placement import PARTICLES_A_BLOCK, cores, join, place, take
 from crewel.progress import Progress
@@ -252,7 +252,7 @@ def test_peak_memory_is_below_twice_the_draws():
 
 
 def test_interrupt_returns_what_was_drawn(model, monkeypatch):
-    monkeypatch.setattr(execution, "CHUNK_SECONDS", 0.0)  # one step a chunk
+    monkeypatch.setattr(blocks, "CHUNK_SECONDS", 0.0)  # one step a chunk
     whole = model.mcmc.numpyro_nuts(seed=0, **QUICK)
     advance = Progress.advance
     calls = []
@@ -289,7 +289,7 @@ def test_error_in_one_chain_stops_the_run(model, monkeypatch):
     def broken(self, *_):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(execution._Run, "write", broken)
+    monkeypatch.setattr(blocks.Run, "draw", broken)
     with pytest.raises(RuntimeError, match="disk full"):
         model.mcmc.numpyro_nuts(seed=0, **QUICK)
 
