@@ -164,7 +164,7 @@ def predictions(model: Any, x: Any) -> Partial:
     Raises:
         ValueError: the model cannot predict.
 
-    Example:
+    Examples:
         >>> import crewel as cw, jax.numpy as jnp
         >>> x = jnp.linspace(-1, 1, 20)[:, None]
         >>> model = cw.wrap(lambda p, x: x @ p["w"], x, x[:, 0], likelihood="gaussian",

@@ -53,7 +53,7 @@ def order(key: Any, epoch: Any, rows: int) -> jax.Array:
         epoch: 0, 1, ...
         rows: rows of data.
 
-    Example:
+    Examples:
         >>> import jax
         >>> sorted(order(jax.random.key(0), 0, 5).tolist())
         [0, 1, 2, 3, 4]

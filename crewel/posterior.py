@@ -160,7 +160,7 @@ class Posterior:
         Raises:
             ValueError: the model was built from a log density alone.
 
-        Example:
+        Examples:
             >>> import crewel as cw, jax.numpy as jnp
             >>> x = jnp.linspace(-1, 1, 20)[:, None]
             >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",

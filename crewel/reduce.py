@@ -18,7 +18,7 @@ class Reducer(NamedTuple):
         update: `(accumulator, value) -> accumulator`, once a draw; shapes and dtypes stay.
         result: `accumulator -> ` what the chain's one "draw" shall hold.
 
-    Example:
+    Examples:
         The largest value that a parameter takes:
 
         >>> import jax, jax.numpy as jnp
@@ -55,7 +55,7 @@ def find(reduce: Any) -> Reducer | None:
     Raises:
         TypeError: something else.
 
-    Example:
+    Examples:
         >>> find(None) is None
         True
     """

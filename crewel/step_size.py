@@ -95,7 +95,7 @@ def check(step_size: Any) -> None:
         TypeError: neither a number nor a function of the step nor `"auto"`.
         ValueError: not positive.
 
-    Example:
+    Examples:
         >>> check(1e-4)
     """
     if callable(step_size) or isinstance(step_size, jax.Array):

@@ -125,7 +125,15 @@ def _row(
         lacks=frozenset({"chain_method"}),
         words={"num_chains": 20},
         recompiles="flowMC makes its compiled functions anew in each run.",
-        test={"num_warmup": 400, "num_draws": 400, "n_local_steps": 20, "n_global_steps": 20},
+        # Of a loop's steps most are local: in 14 dimensions a flow trained so briefly is refused.
+        test={
+            "num_warmup": 600,
+            "num_draws": 600,
+            "n_local_steps": 100,
+            "n_global_steps": 20,
+            "n_epochs": 10,
+            "n_max_examples": 1000,
+        },
         **row,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -66,9 +68,12 @@ def run(
     compiled = program(_value_and_grad, None, target, like, starts[0])
     compile_all(compiled)
 
+    guard = threading.Lock() if compiled.alone else contextlib.nullcontext()
+
     def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = compiled(target, like, z.astype(starts.dtype))
-        return float(value), np.asarray(gradient, "float64")
+        with guard:  # until the values are there
+            value, gradient = compiled(target, like, z.astype(starts.dtype))
+            return float(value), np.asarray(gradient, "float64")
 
     def start(job: int) -> Any:
         seed = int(np.asarray(jax.random.bits(keys[job], (), "uint32")))

@@ -91,7 +91,11 @@ def _windowed(restart: Any, results: Any, z: jax.Array, done: jax.Array, lengths
     estimates = (starts > 0) & (starts < starts[-1])  # all but the first and the last
     here = starts == done
     new = restart(results, z, jnp.sum(here * lengths), jnp.any(here & estimates))
-    return jax.tree.map(lambda a, b: b if _is_key(b) else jnp.where(here.any(), a, b), new, results)
+
+    def choose(new, old):
+        return old if _is_key(old) else jnp.where(here.any(), new, old).astype(old.dtype)
+
+    return jax.tree.map(choose, new, results)
 
 
 def _update(

@@ -48,7 +48,7 @@ def windows(num_warmup: int) -> np.ndarray:
     The first tenth only finds the typical set. Windows of doubling length follow, each with its
     own estimate of the variances. The last fifth is for the step size alone.
 
-    Example:
+    Examples:
         >>> windows(1000).tolist()
         [100, 200, 400, 800, 1000]
     """

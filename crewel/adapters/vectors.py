@@ -14,7 +14,7 @@ from crewel.protocol import Position, Target
 def stacked(positions: Position) -> np.ndarray:
     """`(chain, dim)` out of leaves `(chain, *event)`.
 
-    Example:
+    Examples:
         >>> stacked({"a": np.zeros((4, 2, 3)), "b": np.ones(4)}).shape
         (4, 7)
     """
@@ -25,7 +25,7 @@ def stacked(positions: Position) -> np.ndarray:
 def split(vectors: Any, positions: Position) -> Position:
     """Leaves `(chain, draw, *event)` out of `(chain, draw, dim)`, in the structure of `positions`.
 
-    Example:
+    Examples:
         >>> split(np.zeros((4, 10, 7)), {"a": np.zeros((4, 2, 3)), "b": np.ones(4)})["a"].shape
         (4, 10, 2, 3)
     """
