@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("steady_state", "placement", "first_call", "memory", "against_bayeux")
+ALL = ("steady_state", "placement", "first_call", "memory", "minibatch", "against_bayeux")
 
 for name in sys.argv[1:] or ALL:
     module = importlib.import_module(f"benchmarks.{name}")

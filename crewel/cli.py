@@ -20,7 +20,7 @@ TOOLS = ("arviz", "arviz_plots", "matplotlib", "zarr", "pymc", "oryx", "bayeux")
 def state(module: str) -> tuple[str, str]:
     """Whether a module is `installed`, `missing` or `broken`; and its version, or why not.
 
-    Example:
+    Examples:
         >>> state("numpyro")[0]
         'installed'
     """

@@ -6,6 +6,7 @@ share one executable, and a second call with other data, seeds or priors compile
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -28,12 +29,25 @@ _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
 
 
+# On JAX 0.10, two programs that run at once on a CPU, each with linear algebra on batches of
+# matrices, wait for each other for good; 0.5 and 0.12 do not.
+_HANGS = (0, 6) <= tuple(map(int, jax.__version__.split(".")[:2])) < (0, 12)
+_BATCHED = re.compile(r'custom_call @lapack_\w+.*num_batch_dims = "[1-9]')
+
+
 class Program:
-    """One traced function: its outputs' shapes, and the executable once it is compiled."""
+    """One traced function: its outputs' shapes, and the executable once it is compiled.
+
+    Attributes:
+        out_info: shapes and dtypes of the outputs.
+        alone: whether it must not run beside another program.
+    """
 
     def __init__(self, lowered: Any):
         """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
         self.out_info = lowered.out_info
+        cpu = jax.default_backend() == "cpu"
+        self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: Any = lowered
         self._executable: Any = None
 

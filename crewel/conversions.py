@@ -25,7 +25,7 @@ def layer_dims(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
     Args:
         shapes: event shape by path.
 
-    Example:
+    Examples:
         >>> layer_dims({"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3), "tau": (5,)})
         {'Dense_0.kernel': ['Dense_0_in', 'Dense_0_out'], 'Dense_0.bias': ['Dense_0_out']}
     """
@@ -70,7 +70,7 @@ def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str
 def prediction_dims(variables: Mapping[str, Any]) -> dict[str, list[str]]:
     """Dims of predictions `(chain, draw, row, ...)`: `row` first, then a name of their own.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> prediction_dims({"outputs": np.zeros((4, 100, 20, 3)), "y": np.zeros((4, 100, 20))})
         {'outputs': ['row', 'outputs_dim_1'], 'y': ['row']}

@@ -53,7 +53,7 @@ def debug(
     Raises:
         TypeError: `kwargs` without an algorithm, or a `seed` that is none.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp, crewel as cw
         >>> model = cw.Model(lambda p: -jnp.sum(p["w"] ** 2), {"w": jnp.ones(3)})
         >>> bool(debug(model, verbosity=0))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel import initial, one_shot
+from crewel import extras, initial, minibatch, one_shot
 from crewel.adapters import ALGORITHMS
 from crewel.execution import execute
 from crewel.options import split, words_of
@@ -64,7 +65,11 @@ def _plan(row: Algorithm, ours: dict[str, Any]) -> dict[str, Any]:
     """Steps of warm-up and of sampling. A fit's steps are its warm-up, an optimizer's its all."""
     if row.family == "optimize":
         return {"keep": False, "num_warmup": 0, "num_draws": ours["num_steps"]}
-    return {"keep": True, "num_warmup": ours.get("num_warmup", ours.get("num_steps", 0))}
+    return {
+        "keep": True,
+        "num_draws": ours["num_draws"],
+        "num_warmup": ours.get("num_warmup", ours.get("num_steps", 0)),
+    }
 
 
 def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
@@ -86,17 +91,19 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
     key = as_key(seed)
     num_chains = ours["num_particles" if row.family == "optimize" else "num_chains"]
     target = model.target(jacobian=row.family != "optimize")
+    words = ours | _plan(row, ours)
+    target, asked = extras.find(model, row, target, words)
     started = time.perf_counter()
     inits, warmups, draws = chain_keys(key, num_chains)
-    start = initial.find(model, target, ours["init"], num_chains, inits)
+    start = initial.find(model, minibatch.example(target), ours["init"], num_chains, inits)
     initial.require_finite(start)
-    run_it = execute if row.resumable else one_shot.execute
+    run_it = partial(execute, extras=asked) if row.resumable else one_shot.execute
     result = run_it(
         row,
         target,
         model.test_point,
         theirs,
-        ours | _plan(row, ours),
+        words,
         keys=(warmups, draws),
         positions=start.positions,
     )
@@ -113,14 +120,17 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
             f"`{row.name}` has no draws to go on with; start another run with `init=`."
         )
     ours, theirs = split(row, dict(post.options) | {"num_draws": num_draws})
+    words = ours | _plan(row, ours) | {"progress": progress}
+    target, asked = extras.find(post.model, row, post.model.target(), words)
     result = execute(
         row,
-        post.model.target(),
+        target,
         post.model.test_point,
         theirs,
-        ours | _plan(row, ours) | {"progress": progress},
+        words,
         keys=(post.keys, post.keys),  # there is no warm-up
         state=post.state,
         starts=post.starts,
+        extras=asked,
     )
     return post.joined(result)

@@ -38,7 +38,7 @@ def function_rhat(f: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: The shape is not (C, D, M), or an axis is empty.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import function_space
         >>> f = np.random.default_rng(0).normal(size=(4, 100, 2))
@@ -66,7 +66,7 @@ def within_chain_rhat(f: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: The shape is not (C, D, M), or an axis is empty.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import function_space
         >>> f = np.random.default_rng(0).normal(size=(2, 400, 1))
@@ -97,7 +97,7 @@ def function_ess(f: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: The shape is not (C, D, M), or an axis is empty.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import function_space
         >>> f = np.random.default_rng(0).normal(size=(4, 100, 1))
@@ -122,7 +122,7 @@ def function_mcse(f: ArrayLike) -> np.ndarray:
     Raises:
         ValueError: The shape is not (C, D, M), or an axis is empty.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import function_space
         >>> f = np.random.default_rng(0).normal(size=(4, 2500, 1))
@@ -202,7 +202,7 @@ def report(
     Raises:
         ValueError: Wrong shapes, or a baseline without `log_likelihood`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import function_space
         >>> f = np.random.default_rng(0).normal(size=(4, 500, 2))

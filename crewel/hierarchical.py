@@ -30,7 +30,7 @@ class non_centred:  # noqa: N801  (used like a function)
     Args:
         prior: `(path, shape, latents) -> distribution` with `loc` and `scale`.
 
-    Example:
+    Examples:
         >>> import numpyro.distributions as dist
         >>> prior = non_centred(lambda path, shape, latents: dist.Normal(0, latents["tau"]))
         >>> prior("Dense_0.kernel", (4, 3), {"tau": 2.0}).scale
@@ -59,7 +59,7 @@ class _At:
 def takes_latents(function: Callable[..., Any]) -> bool:
     """Whether a prior is `(path, shape, latents) -> distribution`.
 
-    Example:
+    Examples:
         >>> takes_latents(lambda path, shape: None)
         False
     """

@@ -63,7 +63,7 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
         ValueError: `fn` returns another structure or shape than `params`; it is not elementwise
             and one-to-one; a leaf of `u` is unused or used twice; the check in numbers fails.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp
         >>> from jax.tree_util import Partial
         >>> plan, consts = derive(Partial(lambda u: 2 * jnp.exp(u)), jnp.zeros(3), jnp.ones(3), "")

@@ -18,7 +18,7 @@ class Layout:
         latents: names of the latents.
         merged: whether the network's parameters are such a dict.
 
-    Example:
+    Examples:
         >>> layout = Layout.of({"Dense_0": {"bias": 0.0}}, ("sigma",))
         >>> layout.join({"Dense_0": {"bias": 0.0}}, {"sigma": 1.0})
         {'Dense_0': {'bias': 0.0}, 'sigma': 1.0}

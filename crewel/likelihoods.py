@@ -69,7 +69,7 @@ def gaussian(sigma: float | None = None) -> Likelihood:
         sigma: the noise's standard deviation, in units of `y`; `None`: learned, under a
             `HalfNormal(1)` prior that `wrap(extra={"sigma": ...})` replaces.
 
-    Example:
+    Examples:
         >>> gaussian(0.1).extra
         {}
     """
@@ -126,7 +126,7 @@ def find(likelihood: Any) -> Likelihood:
         ValueError: an unknown name.
         TypeError: something else.
 
-    Example:
+    Examples:
         >>> list(find("gaussian").extra)
         ['sigma']
     """

@@ -51,7 +51,7 @@ class Model:
         TypeError: a leaf of `test_point` is not a float.
         ValueError: the transform cannot be inverted, or rows of `data` differ in number.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
         >>> model = Model(lambda p: -p["tau"] ** 2, {"tau": 1.0}, dist.constraints.positive)
         >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=500, progress=False)
@@ -145,7 +145,7 @@ class Model:
             TypeError: `fn` is no function, or needs the value of an array to decide on a shape.
             ValueError: no latent site, a discrete one, or a plate that draws subsamples.
 
-        Example:
+        Examples:
             >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
             >>> def line(x, y=None):
             ...     slope = numpyro.sample("slope", dist.Normal(0, 1))
@@ -178,7 +178,7 @@ class Model:
         Raises:
             TypeError: not a pinned joint distribution.
 
-        Example:
+        Examples:
             >>> from tensorflow_probability.substrates.jax import distributions as tfd
             >>> joint = tfd.JointDistributionNamed(
             ...     {"scale": tfd.HalfNormal(1.0), "y": lambda scale: tfd.Normal(0.0, scale)}

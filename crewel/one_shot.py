@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel import inputs
 from crewel.compiling import compile_all, program
 from crewel.progress import Progress
 from crewel.protocol import Algorithm, Draws, Target
 
 
-def _constrain(collect: Any, target: Target, positions: Any) -> Any:
+def _constrain(_: None, target: Target, collect: Any, positions: Any) -> Any:
     """Parameters, or what is collected of them, of one chain's positions."""
 
     def one(position):
@@ -46,7 +47,7 @@ def execute(
         positions: unconstrained, leaves `(chain, ...)`.
     """
     assert row.run is not None
-    thinning, collect = words.get("thinning", 1), words.get("collect")
+    thinning, collect = words.get("thinning", 1), inputs.partial(words.get("collect"))
     clock = time.perf_counter()
     bar = Progress(row.name, 1, show=words["progress"])
     try:
@@ -67,11 +68,11 @@ def execute(
         lambda leaf: np.asarray(leaf)[:, thinning - 1 :: thinning], (made.positions, made.stats)
     )
     first = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), kept)
-    constrain = program(_constrain, collect, target, first)
+    constrain = program(_constrain, None, target, collect, first)
     compile_all(constrain)
     num_chains, num_draws = jax.tree.leaves(kept)[0].shape[:2]
     chains = [
-        constrain(target, jax.tree.map(lambda leaf, c=c: jnp.asarray(leaf[c]), kept))
+        constrain(target, collect, jax.tree.map(lambda leaf, c=c: jnp.asarray(leaf[c]), kept))
         for c in range(num_chains)
     ]
     draws = jax.tree.map(lambda *leaves: np.stack(leaves), *chains)

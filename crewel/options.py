@@ -15,7 +15,13 @@ WORDS: dict[str, dict[str, Any]] = {
     "mcmc": {"num_chains": 4, "num_warmup": 1000, "num_draws": 1000, "thinning": 1}
     | _RUN
     | {"collect": None},
-    "optimize": {"num_particles": 8, "num_steps": 1000} | _RUN,
+    "sgmcmc": {"num_chains": 4, "num_warmup": 1000, "num_draws": 1000, "thinning": 1}
+    | {"batch_size": None, "replacement": False, "batches": None, "num_rows": None}
+    | _RUN
+    | {"collect": None, "reduce": None, "evaluate": None},
+    "optimize": {"num_particles": 8, "num_steps": 1000}
+    | {"batch_size": None, "replacement": False, "evaluate": None, "patience": None}
+    | _RUN,
     "vi": {"num_chains": 4, "num_steps": 2000, "num_draws": 1000} | _RUN | {"collect": None},
 }
 # Words that count, and the least that each may be.
@@ -26,6 +32,8 @@ COUNTS = {
     "num_draws": 1,
     "num_steps": 1,
     "thinning": 1,
+    "batch_size": 1,
+    "patience": 1,
 }
 CHAIN_METHODS = ("auto", "parallel", "vectorized", "sequential")
 
@@ -125,10 +133,14 @@ def split(row: Algorithm, kwargs: dict[str, Any]) -> tuple[dict[str, Any], dict[
             )
     ours = words | {name: value for name, value in kwargs.items() if name in words}
     for name, value in ours.items():
-        if name in COUNTS:
-            least = COUNTS[name]
-            if isinstance(value, bool) or not hasattr(value, "__index__") or value < least:
-                raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
+        least = COUNTS.get(name)
+        if least is None or (value is None and words[name] is None):
+            continue
+        integer = hasattr(value, "__index__") and not isinstance(value, bool)
+        if value is None or not integer or value < least:
+            raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
+    if not isinstance(ours.get("replacement", False), bool):
+        raise TypeError(f"`replacement` must be True or False, got {ours['replacement']!r}.")
     if ours.get("chain_method", "auto") not in CHAIN_METHODS:
         raise ValueError(
             f"`chain_method` must be one of {', '.join(CHAIN_METHODS)}, "

@@ -22,7 +22,7 @@ def matching(pattern: str, shapes: Mapping[str, tuple[int, ...]], what: str) -> 
     Raises:
         ValueError: none; lists the paths.
 
-    Example:
+    Examples:
         >>> matching("*.bias", {"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3)}, "pattern")
         ['Dense_0.bias']
     """
@@ -46,7 +46,7 @@ def choose(patterns: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> di
         ValueError: a pattern that matches nothing, a path that nothing matches, or a path that
             several patterns match of which none is more exact than the others.
 
-    Example:
+    Examples:
         >>> choose(["*", "*.bias"], {"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3)})
         {'Dense_0.bias': '*.bias', 'Dense_0.kernel': '*'}
     """

@@ -55,7 +55,7 @@ def plot_predictive(
         ImportError: Matplotlib is not installed.
         ValueError: Lengths differ, an array has more than one column, or data lie beyond the grid.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import plots
         >>> x = np.linspace(0, 1, 5)
@@ -125,7 +125,7 @@ def plot_reliability(
         ImportError: Matplotlib is not installed.
         ValueError: As `metrics.reliability_curve`.
 
-    Example:
+    Examples:
         >>> from crewel import plots
         >>> ax = plots.plot_reliability([[0.75, 0.25], [0.75, 0.25]], [0, 1], num_bins=2)
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
@@ -189,7 +189,7 @@ def plot_class_probabilities(
         ImportError: Matplotlib is not installed.
         ValueError: The shapes do not fit, or as `metrics.class_labels`.
 
-    Example:
+    Examples:
         >>> from crewel import plots
         >>> draws = [[[[0.9, 0.1], [0.4, 0.6]], [[0.7, 0.3], [0.8, 0.2]]]]  # (1, 2, 2, 2)
         >>> ax = plots.plot_class_probabilities(draws, [0, 1])

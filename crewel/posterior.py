@@ -160,7 +160,7 @@ class Posterior:
         Raises:
             ValueError: the model was built from a log density alone.
 
-        Example:
+        Examples:
             >>> import crewel as cw, jax.numpy as jnp
             >>> x = jnp.linspace(-1, 1, 20)[:, None]
             >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
@@ -248,10 +248,11 @@ class Posterior:
         def join(a, b):
             return np.concatenate([a, b], axis=1)
 
+        summary = self.options.get("reduce") is not None  # then `more` is the summary of all
         return replace(
             self,
-            draws=jax.tree.map(join, self.draws, more.draws),
-            stats=jax.tree.map(join, self.stats, more.stats),
+            draws=more.draws if summary else jax.tree.map(join, self.draws, more.draws),
+            stats=more.stats if summary else jax.tree.map(join, self.stats, more.stats),
             state=more.state,
             starts=more.starts,
             timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()}

@@ -33,7 +33,7 @@ class Predictive(NamedTuple):
         return value.reshape(value.shape[0], -1).sum(-1)
 
 
-def _probabilities(distribution: Any, shape: tuple[int, ...]) -> Any:
+def class_probabilities(distribution: Any, shape: tuple[int, ...]) -> Any:
     """Class probabilities, last axis of classes; `shape` is that of `y`."""
     probabilities = distribution.probs
     if probabilities.shape == shape:
@@ -46,7 +46,7 @@ def _predictions(_: None, predictive: Predictive, params: Any, keys: Any, batch:
         outputs = predictive.outputs(p, batch)
         distribution = predictive.distribution(p, outputs)
         if is_classification(distribution):
-            return {"probability": _probabilities(distribution, distribution.batch_shape)}
+            return {"probability": class_probabilities(distribution, distribution.batch_shape)}
         return {"outputs": outputs}
 
     return jax.vmap(one)(params)
@@ -58,7 +58,7 @@ def _draws(_: None, predictive: Predictive, params: Any, keys: Any, batch: Any) 
         distribution = predictive.distribution(p, outputs)
         made = {"outputs": outputs, "y": distribution.sample(key)}
         if is_classification(distribution):
-            made["probability"] = _probabilities(distribution, distribution.batch_shape)
+            made["probability"] = class_probabilities(distribution, distribution.batch_shape)
         return made
 
     return jax.vmap(one)(params, keys)
@@ -70,7 +70,7 @@ def _scores(_: None, predictive: Predictive, params: Any, keys: Any, batch: Any)
         value = distribution.log_prob(batch["y"])
         scores = {"log_likelihood": value.reshape(value.shape[0], -1).sum(-1)}
         if is_classification(distribution):
-            return scores | {"probabilities": _probabilities(distribution, batch["y"].shape)}
+            return scores | {"probabilities": class_probabilities(distribution, batch["y"].shape)}
         return scores | {"mean": distribution.mean, "y": distribution.sample(key)}
 
     return jax.vmap(one)(params, keys)

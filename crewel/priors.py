@@ -43,7 +43,7 @@ def fan_in(
     Returns:
         A function `(path, shape) -> distribution`, as `wrap(prior=...)` takes it.
 
-    Example:
+    Examples:
         >>> fan_in(2.0)("Dense_0.kernel", (4, 50)).scale
         1.0
     """
@@ -133,7 +133,7 @@ def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) 
         ValueError: see `crewel.patterns.choose`; or a prior whose shape does not fit its leaf.
         TypeError: a prior that is none of these, or discrete.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
         >>> params = {"Dense_0": {"kernel": jnp.zeros((4, 3)), "bias": jnp.zeros(3)}}
         >>> list(assign({"*.kernel": dist.Normal(0, 1), "*.bias": "fan_in"}, params))
@@ -195,7 +195,7 @@ def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
 def gaussian(priors: Mapping[str, Any], like: Any) -> tuple[Any, Any] | None:
     """`(location, scale)` in the structure of `like`, where every prior is a `Normal`, else `None`.
 
-    Example:
+    Examples:
         >>> import numpyro.distributions as dist
         >>> gaussian({"w": dist.Normal(0.0, 2.0)}, {"w": 0.5})
         ({'w': 0.0}, {'w': 2.0})
@@ -245,7 +245,7 @@ class PriorTable:
 def describe(prior: Any) -> str:
     """A distribution in one line: `Normal(loc=0, scale=1)`.
 
-    Example:
+    Examples:
         >>> import numpyro.distributions as dist
         >>> describe(dist.Normal(0.0, 2.0))
         'Normal(loc=0, scale=2)'

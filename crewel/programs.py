@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel import minibatch, watch
 from crewel.compiling import thaw
+from crewel.minibatch import Batches
 from crewel.protocol import Algorithm, Stepped, Target
 from crewel.trees import strong
+from crewel.watch import Watch, Watched
 
 
 @dataclass(frozen=True)
@@ -30,10 +33,11 @@ class Spec:
         num_warmup: steps of warm-up (schedules are built from it).
         thinning: steps a kept draw.
         length: draws that a program's buffer holds.
-        keep: whether draws are kept, or (optimizers) only the last position.
-        collect: function of the parameters whose value is kept instead of them.
+        keep: whether draws are kept; or only the last position (optimizers), or a summary.
         chains: chains in a block; 0: one chain without a chain axis.
         devices: devices that the block is spread over.
+        batches: how the rows of a step are drawn; `None`: it sees all.
+        watch: what is watched while the run goes on; `None`: nothing.
     """
 
     row: Algorithm
@@ -42,9 +46,28 @@ class Spec:
     thinning: int
     length: int
     keep: bool
-    collect: Callable[[Any], Any] | None
     chains: int
     devices: int
+    batches: Batches | None = None
+    watch: Watch | None = None
+
+
+class Given(NamedTuple):
+    """All that is data in a run, beside the density: one for all chains.
+
+    Attributes:
+        options: the arrays among the algorithm's options.
+        collect: function of the parameters whose value is kept instead of them, or `None`.
+        reduce: the `Reducer` of what is kept, or `None`.
+        held: held-out rows, or `None`.
+        stream: batches from the host, leaves `(steps, size, ...)`, or `None`.
+    """
+
+    options: list[Any]
+    collect: Any = None
+    reduce: Any = None
+    held: Any = None
+    stream: Any = None
 
 
 def _lift(spec: Spec, fn: Callable[..., Any], mapped: tuple[int | None, ...]) -> Callable[..., Any]:
@@ -90,21 +113,24 @@ def _spread(
     )
 
 
-def start(spec: Spec, target: Target, arrays: list[Any], keys: Any, positions: Any) -> Any:
+def start(spec: Spec, target: Target, given: Given, keys: Any, positions: Any) -> Any:
     """The state at the start of the warm-up if it is stepped, else at its end."""
 
-    def one(target, arrays, key, position):
+    def one(target, given, key, position):
         warmup = spec.row.warmup
         make = warmup.init if isinstance(warmup, Stepped) else warmup
         assert make is not None
-        options = thaw(spec.options, arrays)
-        return strong(make(target, key, position, spec.num_warmup, **options))
+        options = thaw(spec.options, given.options)
+        state = strong(make(target, key, position, spec.num_warmup, **options))
+        if spec.watch is None:
+            return state
+        return Watched(state, strong(watch.begin(spec.watch, given, target, position)))
 
-    return _lift(spec, one, (None, None, 0, 0))(target, arrays, keys, positions)
+    return _lift(spec, one, (None, None, 0, 0))(target, given, keys, positions)
 
 
 def adapt(
-    spec: Spec, target: Target, arrays: list[Any], keys: Any, state: Any, first: Any, count: Any
+    spec: Spec, target: Target, given: Given, keys: Any, state: Any, first: Any, count: Any
 ) -> Any:
     """`(state, losses)` after `count` more steps of a stepped warm-up.
 
@@ -113,83 +139,144 @@ def adapt(
     warmup = spec.row.warmup
     assert isinstance(warmup, Stepped)
 
-    def one(target, arrays, key, state, first, count):
-        options = thaw(spec.options, arrays)
+    def one(target, given, key, state, first, count):
+        options = thaw(spec.options, given.options)
 
         def body(i, carry):
-            state, losses = carry
+            state, losses, rows = carry
+            seen, rows = minibatch.at(spec.batches, target, given.stream, key, first + i, rows)
             step_key = jax.random.fold_in(key, first + i)
-            state = strong(warmup.update(target, step_key, state, spec.num_warmup, **options))
+            inner = watch.inner(spec.watch, state)
+            inner = strong(warmup.update(seen, step_key, inner, spec.num_warmup, **options))
             if warmup.loss is not None:
-                losses = losses.at[first + i].set(warmup.loss(state).astype(losses.dtype))
-            return state, losses
+                losses = losses.at[first + i].set(warmup.loss(inner).astype(losses.dtype))
+            return watch.put(spec.watch, state, inner), losses, rows
 
         losses = () if warmup.loss is None else jnp.zeros(spec.num_warmup)
-        return jax.lax.fori_loop(0, count, body, (state, losses))
+        rows = minibatch.begin(spec.batches, key, first)
+        return jax.lax.fori_loop(0, count, body, (state, losses, rows))[:2]
 
     lifted = _lift(spec, one, (None, None, 0, 0, None, None))
-    return lifted(target, arrays, keys, state, first, count)
+    return lifted(target, given, keys, state, first, count)
+
+
+def finish(spec: Spec, target: Target, given: Given, keys: Any, state: Any) -> Any:
+    """The state after the end of a stepped warm-up that has a last word to say."""
+    warmup = spec.row.warmup
+    assert isinstance(warmup, Stepped) and warmup.finish is not None
+    end = warmup.finish
+
+    def one(target, given, key, state):
+        options = thaw(spec.options, given.options)
+        key = jax.random.fold_in(key, spec.num_warmup)
+        inner = end(target, key, watch.inner(spec.watch, state), spec.num_warmup, **options)
+        return strong(inner if spec.watch is None else state._replace(inner=inner))
+
+    return _lift(spec, one, (None, None, 0, 0))(target, given, keys, state)
+
+
+def steps_before(spec: Spec, draw: Any) -> Any:
+    """The steps of sampling before a draw's own: those of earlier draws, and of cycles' starts."""
+    steps = draw * spec.thinning
+    if spec.row.cycle is None:
+        return steps
+    draws, travel = draws_per_cycle(spec)
+    return steps + travel * ((draw + draws - 1) // draws)
+
+
+def draws_per_cycle(spec: Spec) -> tuple[int, int]:
+    """Draws that a cycle keeps, and its steps before the first of them.
+
+    Raises:
+        ValueError: not one draw fits.
+    """
+    assert spec.row.cycle is not None
+    structure, code = spec.options
+    values = jax.tree.unflatten(structure, [None if c is None else c[1] for c in code])
+    length, skipped = spec.row.cycle(values)
+    draws = (length - skipped) // spec.thinning
+    if draws < 1:
+        raise ValueError(
+            f"A cycle of {length} steps, of which {skipped} travel, keeps no draw with `thinning` "
+            f"{spec.thinning}: lower `thinning`, or raise `cycle_length`."
+        )
+    return draws, length - draws * spec.thinning
 
 
 def sample(
-    spec: Spec, target: Target, arrays: list[Any], keys: Any, state: Any, first: Any, count: Any
+    spec: Spec, target: Target, given: Given, keys: Any, state: Any, first: Any, count: Any
 ) -> Any:
     """`(state, last, kept)`: `count` draws, from the chain's draw `first` on.
 
-    `last` holds the parameters at the end if draws are not kept; `kept` is `(draws, stats)` with
-    a leading axis of `spec.length`, of which the first `count` are filled.
+    `last` holds the parameters at the end, or the summary of all draws, if draws are not kept;
+    `kept` is `(draws, stats)` with a leading axis of `spec.length`, of which the first `count`
+    are filled.
     """
 
-    def one(target, arrays, key, state, first, count):
-        options = thaw(spec.options, arrays)
+    def one(target, given, key, state, first, count):
+        options = thaw(spec.options, given.options)
         constrain = jax.vmap(target.constrain) if spec.row.cross_chain else target.constrain
 
-        def transition(index, state):
+        def transition(index, state, rows):
+            seen, rows = minibatch.at(spec.batches, target, given.stream, key, index, rows)
             step_key = jax.random.fold_in(key, index)
             assert spec.row.step is not None
-            state, position, stats = spec.row.step(target, step_key, state, **options)
-            return strong((state, position, stats))
+            inner = watch.inner(spec.watch, state)
+            inner, position, stats = spec.row.step(seen, step_key, inner, **options)
+            inner, position, stats = strong((inner, position, stats))
+            state = watch.put(spec.watch, state, inner)
+            return state, rows, position, stats | watch.flags(spec.watch, state)
 
-        def draw(index, state):
-            if spec.thinning == 1:
-                return transition(index, state)
-            shapes = jax.eval_shape(transition, index, state)
-            blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[1:])
+        def draw(index, state, rows):
+            begin, end = steps_before(spec, index), steps_before(spec, index + 1)
+            if spec.thinning == 1 and spec.row.cycle is None:
+                return transition(begin, state, rows)
+            shapes = jax.eval_shape(transition, begin, state, rows)
+            blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[2:])
 
-            def body(j, carry):
-                state, _, before = carry
-                state, position, stats = transition(index * spec.thinning + j, state)
+            def body(step, carry):
+                state, rows, _, before = carry
+                state, rows, position, stats = transition(step, state, rows)
                 # A flag, such as a divergence, must not vanish with the steps thinned out.
                 flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
-                return state, position, stats | flags
+                return state, rows, position, stats | flags
 
-            return jax.lax.fori_loop(0, spec.thinning, body, (state, *blank))
+            return jax.lax.fori_loop(begin, end, body, (state, rows, *blank))
 
         def value(position):
             params = constrain(position)
-            return params if spec.collect is None else spec.collect(params)
+            return params if given.collect is None else given.collect(params)
 
         def body(i, carry):
-            state, _, kept = carry
-            state, position, stats = draw(first + i, state)
-            new = (value(position), stats) if spec.keep else ((), stats)
+            state, rows, _, kept = carry
+            state, rows, position, stats = draw(first + i, state, rows)
+            state, scores = watch.draw(
+                spec.watch, given, state, first + i, constrain, value, position
+            )
+            new = (value(position) if spec.keep else (), stats | scores)
             kept = jax.tree.map(
                 lambda buffer, leaf: jax.lax.dynamic_update_index_in_dim(buffer, leaf, i, 0),
                 kept,
                 new,
             )
-            return state, () if spec.keep else position, kept
+            return state, rows, () if spec.keep else position, kept
 
-        _, position, stats = jax.eval_shape(draw, first, state)
-        shapes = (jax.eval_shape(value, position), stats) if spec.keep else ((), stats)
+        rows = minibatch.begin(spec.batches, key, steps_before(spec, first))
+        _, _, position, stats = jax.eval_shape(draw, first, state, rows)
+        shapes = (
+            jax.eval_shape(value, position) if spec.keep else (),
+            stats | watch.scores(spec.watch, state),
+        )
         kept = jax.tree.map(lambda leaf: jnp.zeros((spec.length, *leaf.shape), leaf.dtype), shapes)
         last = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), position)
         last = () if spec.keep else last
-        state, last, kept = jax.lax.fori_loop(0, count, body, (state, last, kept))
-        return state, () if spec.keep else constrain(last), kept
+        state, _, last, kept = jax.lax.fori_loop(0, count, body, (state, rows, last, kept))
+        if not spec.keep:
+            last = watch.result(spec.watch, given, state, constrain(last))
+        return state, last, kept
 
-    lifted = _lift(spec, one, (None, None, 0, 0, 0, None))
-    state, last, kept = lifted(target, arrays, keys, state, first, count)
+    lifted = _lift(spec, one, (None, None, 0, 0, None, None))
+    state, last, kept = lifted(target, given, keys, state, first, count)
     if spec.row.cross_chain:
         kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1) if leaf.ndim > 1 else leaf, kept)
     return state, last, kept

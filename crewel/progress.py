@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import numpy as np
+
 
 class Progress:
     """Counts steps over all chains; safe to call from many threads."""
@@ -15,14 +17,15 @@ class Progress:
 
         self._lock = threading.Lock()
         self._diverging = 0
+        self._scores = ""
         self._phase = "compiling"
         self._bar = tqdm(total=total, desc=name, disable=not show, unit="step", mininterval=0.2)
         self.note()
 
     def note(self) -> None:
-        """Show phase and divergences."""
+        """Show phase, divergences and held-out scores."""
         diverging = f", {self._diverging} diverging" if self._diverging else ""
-        self._bar.set_postfix_str(self._phase + diverging)
+        self._bar.set_postfix_str(self._phase + diverging + self._scores)
 
     def phase(self, phase: str) -> None:
         """Say what the run is doing."""
@@ -37,10 +40,22 @@ class Progress:
             before = self._diverging
             if stats and "diverging" in stats:
                 self._diverging += int(stats["diverging"].sum())
-            if self._diverging != before:
+            scores = _scores(stats or {}) or self._scores
+            if self._diverging != before or scores != self._scores:
+                self._scores = scores
                 self.note()
             self._bar.update(steps)
 
     def close(self) -> None:
         """Close the bar."""
         self._bar.close()
+
+
+def _scores(stats: dict[str, Any]) -> str:
+    """The latest held-out scores, mean over the chains that have one."""
+    latest = {k: v[:, -1] for k, v in stats.items() if k.startswith("test_")}
+    return "".join(
+        f", {name} {value[~np.isnan(value)].mean():.4g}"
+        for name, value in latest.items()
+        if not np.isnan(value).all()
+    )

@@ -9,7 +9,7 @@ Chains, devices, chunks, thinning, progress, names and results are the driver's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ State = Any
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["log_joint", "transform", "log_prior", "log_likelihood", "data", "gaussian"],
-    meta_fields=["jacobian"],
+    meta_fields=["jacobian", "rows", "batch_size"],
 )
 @dataclass(frozen=True)
 class Target:
@@ -43,6 +43,8 @@ class Target:
             prior is independent normal and nothing is transformed; else `None`.
         jacobian: whether `log_density` includes the log-determinant of the transform (not in
             family `optimize`, where the mode in the parameters' own space is sought).
+        rows: N, where `data` is a batch of them; `None`: all rows are there.
+        batch_size: rows of the batches that steps see; `None`: they see all.
     """
 
     log_joint: Callable[..., jax.Array]
@@ -52,6 +54,8 @@ class Target:
     data: Any = None
     gaussian: tuple[Any, Any] | None = None
     jacobian: bool = True
+    rows: int | None = None
+    batch_size: int | None = None
 
     def constrain(self, position: Position) -> Any:
         """The parameters at an unconstrained position."""
@@ -59,9 +63,22 @@ class Target:
 
     @property
     def num_data(self) -> int:
-        """Rows of data; 1 where the model has none."""
+        """Rows of data, N also on a batch; 1 where the model has none."""
+        if self.rows is not None:
+            return self.rows
         leaves = jax.tree.leaves(self.data)
         return leaves[0].shape[0] if leaves else 1
+
+    def on(self, batch: Any) -> Target:
+        """The estimate of this density on a batch of n rows.
+
+        `log_prior + N/n * sum(log_likelihood(batch))`, the Jacobian apart: over batches drawn
+        uniformly its mean, and that of its gradient, is the density on all rows.
+        """
+        number = jax.tree.leaves(batch)[0].shape[0]
+        scale = jax.numpy.asarray(self.num_data / number)
+        joint = jax.tree_util.Partial(estimate, self.log_prior, self.log_likelihood, scale)
+        return replace(self, log_joint=joint, data=batch, rows=self.num_data)
 
     def log_density(self, position: Position) -> jax.Array:
         """Log density at an unconstrained position: a scalar.
@@ -84,18 +101,28 @@ class Target:
         return value + self.transform.log_det(position) if self.jacobian else value
 
 
+def estimate(log_prior: Any, log_likelihood: Any, scale: Any, params: Any, batch: Any) -> Any:
+    """A log density whose likelihood is that of some of the rows, scaled to all of them."""
+    return log_prior(params) + scale * jax.numpy.sum(log_likelihood(params, batch))
+
+
 class Stepped(NamedTuple):
     """A warm-up that the driver may run in pieces, so that it shows progress and can be cut.
+
+    Where the model's data come in batches, `init` and `finish` see all rows, `update` a batch.
 
     Attributes:
         init: `(target, key, position, num_warmup, **options) -> state`.
         update: `(target, key, state, num_warmup, **options) -> state`, called `num_warmup` times.
         loss: `state -> scalar`, read after each update and kept in `Draws.losses`, or `None`.
+        finish: `(target, key, state, num_warmup, **options) -> state`, called once at the end
+            unless `num_warmup` is 0, or `None`.
     """
 
     init: Callable[..., State]
     update: Callable[..., State]
     loss: Callable[[State], jax.Array] | None = None
+    finish: Callable[..., State] | None = None
 
 
 class Made(NamedTuple):
@@ -139,8 +166,13 @@ class Algorithm:
         lacks: our words of the family that mean nothing here; a call that gives one raises.
         defaults: options that the row sets where the user does not.
         bias: why its draws are not exact even in the limit; empty where they are.
+        recompiles: why a second call compiles again; empty where it does not.
         test: the smallest budget with which the contract tests pass; empty where their models
             lack what the row needs, which then has a test of its own.
+        cycle: `options -> (length, skipped)` of a sampler that moves in cycles: the steps of one,
+            and how many at its start only travel and are never kept; or `None`.
+        own_batches: whether it draws its batches itself: its steps see all rows, and
+            `Target.batch_size`.
         gradients: the least and the most gradients that one step takes, from the options (`inf`
             where there is no bound); `None` where it cannot be said. For forecasts.
     """
@@ -162,7 +194,10 @@ class Algorithm:
     lacks: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     bias: str = ""
+    recompiles: str = ""
     test: Mapping[str, Any] = field(default_factory=dict)
+    cycle: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
+    own_batches: bool = False
     gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
 
     @property

@@ -70,7 +70,7 @@ def build(
         ValueError: `test_point` is not finite; it is not what the inverse and then the transform
             give back; no inverse or log-determinant was given and none could be found.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> test_point = {"loc": jnp.zeros(2), "scale": jnp.ones(2)}
         >>> fn = lambda u: {"loc": u["loc"], "scale": jax.nn.softplus(u["scale"])}

@@ -52,7 +52,7 @@ def _key_name(key: Any) -> str:
 def path_str(path: tuple[Any, ...]) -> str:
     """The dotted name of a key path as `jax.tree_util` gives it.
 
-    Example:
+    Examples:
         >>> import jax
         >>> [(path, _)], _ = jax.tree_util.tree_flatten_with_path({"Dense_0": {"bias": 0.0}})
         >>> path_str(path)
@@ -67,7 +67,7 @@ def named_leaves(tree: Tree) -> dict[str, Any]:
     Raises:
         ValueError: two leaves would get the same name.
 
-    Example:
+    Examples:
         >>> named_leaves({"a": {"w": 1.0}, "b": [2.0, 3.0]})
         {'a.w': 1.0, 'b.0': 2.0, 'b.1': 3.0}
     """
@@ -85,7 +85,7 @@ def named_leaves(tree: Tree) -> dict[str, Any]:
 def leaf_paths(tree: Tree) -> list[str]:
     """The dotted names of the leaves of `tree`, in flattening order.
 
-    Example:
+    Examples:
         >>> leaf_paths({"Dense_0": {"bias": 0.0, "kernel": 0.0}})
         ['Dense_0.bias', 'Dense_0.kernel']
     """
@@ -98,5 +98,10 @@ def nbytes(tree: Tree) -> int:
 
 
 def strong(tree: Tree) -> Tree:
-    """The same arrays without JAX's weak types, so that one compiled program takes them all."""
-    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), tree)
+    """Arrays without JAX's weak types, so that one compiled program takes them all."""
+
+    def array(leaf):
+        leaf = jax.numpy.asarray(leaf)
+        return jax.lax.convert_element_type(leaf, leaf.dtype)
+
+    return jax.tree.map(array, tree)

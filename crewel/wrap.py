@@ -144,7 +144,7 @@ def wrap(
         ValueError: rows of `x` and `y` differ in number or hold NaN; a pattern that does not fit;
             a likelihood of another shape than `y`; batch statistics without a choice.
 
-    Example:
+    Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
         >>> x = jnp.linspace(-1, 1, 20)[:, None]
         >>> line = lambda params, x: x @ params["w"]

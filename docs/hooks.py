@@ -25,7 +25,10 @@ def algorithms() -> str:
         if not rows:
             continue
         parts += [f"## {title}: `model.{family}`", ""]
-        parts += ["| name | what it is | needs | install | paper |", "| --- | --- | --- | --- | --- |"]
+        parts += [
+            "| name | what it is | needs | install | paper |",
+            "| --- | --- | --- | --- | --- |",
+        ]
         for row in rows:
             needs = ", ".join(f"`{need}`" for need in sorted(row.needs))
             install = f"`crewel[{row.requires}]`" if row.requires else ""

@@ -46,7 +46,7 @@ class Known(NamedTuple):
     model: cw.Model
     mean: dict[str, np.ndarray]
     sd: dict[str, np.ndarray]
-    log_evidence: float
+    log_evidence: float = np.nan
 
 
 COVARIANCE = np.array([[1.0, 0.9, 0.0], [0.9, 2.0, -0.5], [0.0, -0.5, 0.5]])
@@ -322,3 +322,55 @@ def errors(draws: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndar
 
     exact = np.ravel(mean)
     return error(flat, exact), error((flat - exact) ** 2, np.ravel(sd) ** 2)
+
+
+BATCH = 48  # does not divide the rows of `rows`
+SUPPORT = {"w": None, "rate": dist.constraints.positive}
+
+
+def _prior(params):
+    return dist.Normal(0.0, 1.0).log_prob(params["w"]).sum() + dist.Gamma(3.0, 2.0).log_prob(
+        params["rate"]
+    )
+
+
+def _likelihood(params, batch):
+    return dist.Normal(batch["x"] @ params["w"], 1.0).log_prob(batch["y"]) + dist.Poisson(
+        params["rate"]
+    ).log_prob(batch["count"])
+
+
+def rows(number: int = 100) -> Known:
+    """Linear regression with known noise, and counts with a Gamma rate: a model of rows."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(number, 2))
+    y = x @ np.array([0.7, -1.2]) + random.normal(size=number)
+    count = random.poisson(1.5, size=number)
+    model = cw.Model(
+        None,
+        {"w": jnp.zeros(2), "rate": 1.0},
+        SUPPORT,
+        data={"x": x.astype(np.float32), "y": y.astype(np.float32), "count": count},
+        log_prior=_prior,
+        log_likelihood=_likelihood,
+    )
+    covariance = np.linalg.inv(np.eye(2) + x.T @ x)
+    shape, rate = 3 + count.sum(), 2 + number
+    return Known(
+        model,
+        {"w": covariance @ x.T @ y, "rate": shape / rate},
+        {"w": np.sqrt(np.diag(covariance)), "rate": np.sqrt(shape) / rate},
+    )
+
+
+def _squares(params):
+    return -sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+
+
+def _nothing(params, batch):
+    return 0.0 * batch
+
+
+def nested_rows() -> cw.Model:
+    """A model of rows over a motley structure."""
+    return cw.Model(None, POINT, data=jnp.zeros(60), log_prior=_squares, log_likelihood=_nothing)

@@ -264,3 +264,23 @@ def test_fun_mode(normal):
     finally:
         bx.debug.FunMode.engaged = False
     assert passed and len(said.split()) == 9 and set(said) - {" "} <= set("✓👍🐶🌈🚀💪🎉🙌")
+
+
+def test_every_default_is_understood(normal):
+    # bayeux's defaults reach a word of ours or an option of the row, whose names may have changed.
+    from crewel.options import backend_options, words_of
+
+    own = {"return_pytree", "apply_transform"}
+    for family in (bx.mcmc, bx.optimize, bx.vi):
+        for class_name in family.__all__:
+            method = getattr(family, class_name)
+            accepted = {*words_of(method.row), *backend_options(method.row), *own}
+            names = {method.dialect.words.get(name, name) for name in method.dialect.defaults}
+            assert names - accepted <= {"chain_method"}, method.name
+    fit = normal.vi.tfp_factored_surrogate_posterior if bx.vi.__all__ else None
+    if fit is not None:
+        surrogate, loss = fit(KEY, batch_size=3)
+        assert loss.shape == (3, 2000) and surrogate.batch_shape == (3,)
+        draws = surrogate.sample((300,), seed=KEY)
+        assert draws.shape == (300, 3)  # sd of exp(-x^2) within 5 errors, and the fit's own 10 %
+        assert (np.abs(draws.std(0) / 0.5**0.5 - 1) < 0.1 + 5 / 600**0.5).all()

@@ -15,7 +15,7 @@ from numpyro.distributions import constraints
 from support import counting
 
 import crewel as cw
-from crewel import driver, execution, initial, methods
+from crewel import blocks, driver, initial, methods
 from crewel.options import missing_backend
 from crewel.placement import PARTICLES_A_BLOCK, cores, join, place, take
 from crewel.progress import Progress
@@ -252,7 +252,7 @@ def test_peak_memory_is_below_twice_the_draws():
 
 
 def test_interrupt_returns_what_was_drawn(model, monkeypatch):
-    monkeypatch.setattr(execution, "CHUNK_SECONDS", 0.0)  # one step a chunk
+    monkeypatch.setattr(blocks, "CHUNK_SECONDS", 0.0)  # one step a chunk
     whole = model.mcmc.numpyro_nuts(seed=0, **QUICK)
     advance = Progress.advance
     calls = []
@@ -289,7 +289,7 @@ def test_error_in_one_chain_stops_the_run(model, monkeypatch):
     def broken(self, *_):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(execution._Run, "write", broken)
+    monkeypatch.setattr(blocks.Run, "draw", broken)
     with pytest.raises(RuntimeError, match="disk full"):
         model.mcmc.numpyro_nuts(seed=0, **QUICK)
 
@@ -401,3 +401,22 @@ def test_names_list_every_row():
     assert repr(model.optimize).split("\n") == dir(model.optimize)
     assert model.mcmc.numpyro_nuts.options()["max_tree_depth"] == 10
     assert constraints.positive is not None
+
+
+def test_batched_linear_algebra_in_threads_ends():
+    # On JAX 0.10 two such programs at once wait for each other for good.
+    factors = jnp.tile(2.0 * jnp.eye(60), (121, 1, 1))
+
+    def log_density(x):
+        solved = jax.lax.linalg.triangular_solve(
+            factors, jnp.tile(x, (121, 1))[..., None], left_side=True, lower=True
+        )
+        return -0.5 * jnp.mean(jnp.sum(solved**2, (1, 2)))
+
+    model = cw.Model(log_density, jnp.zeros(60))
+    post = model.mcmc.numpyro_hmc(
+        seed=0, num_chains=2, num_warmup=20, num_draws=20, num_steps=4, trajectory_length=None,
+        progress=False,
+    )  # fmt: skip
+    # Normal with sd 2: 2 x 20 x 60 values, of which a fifth are independent.
+    assert abs(post.draws.std() - 2.0) < 5 * 2.0 / (2 * 20 * 60 / 5) ** 0.5

@@ -55,7 +55,7 @@ def is_initialiser(example: Any) -> bool:
 def library(network: Any) -> str | None:
     """The file of the bridge that knows `network`, or `None`.
 
-    Example:
+    Examples:
         >>> library(lambda params, x: x) is None
         True
     """

@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from crewel import driver
+from crewel import driver, minibatch
 from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.checks.words import duration, memory, number
@@ -29,8 +29,11 @@ def keywords(context: Context) -> Check:
     try:
         ours, theirs = split(row, context.kwargs)
         driver.check_needs(context.model, row)
+        batches = minibatch.plan(context.model.target(), ours, family=row.family)
     except (TypeError, ValueError, ImportError) as error:
         return failed(str(error))
+    if batches is not None:
+        ours["batch_size"] = batches.size
     context.words, context.options = ours, theirs
     given = ", ".join(f"{name}={value!r}" for name, value in context.kwargs.items())
     return passed(f"{row.name}({given})." if given else f"{row.name}, all defaults.", **theirs)
@@ -116,7 +119,7 @@ def storage(context: Context) -> Check:
     words, like = context.words, context.model.test_point
     if words.get("collect") is not None:
         like = jax.eval_shape(words["collect"], like)
-    kept = words.get("num_draws", 1)
+    kept = 1 if words.get("reduce") is not None else words.get("num_draws", 1)
     size = context.num_chains * kept * nbytes(like)
     free = _free_memory()
     text = f"{context.num_chains} × {kept:,} draws × {memory(nbytes(like))} = {memory(size)}"

@@ -35,7 +35,7 @@ class Line(NamedTuple):
 def is_library(file: str) -> bool:
     """Whether a file is Crewel's, the standard library's, or of a package that Crewel drives.
 
-    Example:
+    Examples:
         >>> is_library("/env/lib/python3.12/site-packages/jax/_src/core.py")
         True
         >>> is_library("/home/me/model.py")

@@ -136,16 +136,10 @@ def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any
         position
     )
     count = target.num_data // size
-    prior = target.log_prior
-    assert prior is not None
 
     def one(batch):
-        def estimate(z):
-            params = target.constrain(z)
-            likelihood = jnp.sum(row_values(target, params, batch))
-            return prior(params) + target.num_data / size * likelihood
-
-        return jax.value_and_grad(estimate)(position)
+        seen = target.on(batch)
+        return jax.value_and_grad(lambda z: seen.log_joint(seen.constrain(z), batch))(position)
 
     batches = jax.tree.map(lambda leaf: leaf.reshape(count, size, *leaf.shape[1:]), target.data)
 

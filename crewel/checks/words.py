@@ -11,7 +11,7 @@ import numpy as np
 def number(value: Any) -> str:
     """Four digits: `-123.4`, `1.2e+05`, `NaN`, `-inf`.
 
-    Example:
+    Examples:
         >>> number(-123.456), number(float("nan")), number(12345678.0)
         ('-123.5', 'NaN', '1.235e+07')
     """
@@ -22,7 +22,7 @@ def number(value: Any) -> str:
 def kind(value: Any) -> str:
     """`NaN`, `inf`, `-inf` or `finite`.
 
-    Example:
+    Examples:
         >>> kind(-np.inf)
         '-inf'
     """
@@ -33,7 +33,7 @@ def kind(value: Any) -> str:
 def names(paths: Iterable[str], most: int = 4) -> str:
     """Paths in backticks, the first few of them.
 
-    Example:
+    Examples:
         >>> names(["a", "b", "c"], most=2)
         '`a`, `b` and 1 more'
     """
@@ -45,7 +45,7 @@ def names(paths: Iterable[str], most: int = 4) -> str:
 def count(number_of: int, noun: str) -> str:
     """A number of things.
 
-    Example:
+    Examples:
         >>> count(1, "chain"), count(2000, "row")
         ('1 chain', '2,000 rows')
     """
@@ -56,7 +56,7 @@ def count(number_of: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """A time with a unit that suits it.
 
-    Example:
+    Examples:
         >>> duration(0.00031), duration(2.5), duration(640), duration(90_000)
         ('0.31 ms', '2.5 s', '11 min', '25 h')
     """
@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
 def memory(size: float) -> str:
     """Bytes with a unit that suits them.
 
-    Example:
+    Examples:
         >>> memory(1_500_000), memory(3e9)
         ('1.5 MB', '3 GB')
     """

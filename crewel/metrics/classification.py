@@ -23,7 +23,7 @@ def accuracy(probabilities: ArrayLike, y: ArrayLike) -> float:
     Raises:
         ValueError: As `class_labels`.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.accuracy([[0.8, 0.2], [0.7, 0.3]], [0, 1])
         0.5
@@ -48,7 +48,7 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
     Raises:
         ValueError: As `class_labels`.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.brier([[0.5, 0.5]], [0])  # 0.25 for each class
         0.5
@@ -87,7 +87,7 @@ def reliability_curve(
     Raises:
         ValueError: As `class_labels`, or `num_bins` is less than 1.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.reliability_curve([[0.75, 0.25], [0.25, 0.75]], [0, 0], 2).accuracy
         array([nan, 0.5])
@@ -125,7 +125,7 @@ def ece(probabilities: ArrayLike, y: ArrayLike, num_bins: int = 15) -> float:
     Raises:
         ValueError: As `reliability_curve`.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.ece([[0.75, 0.25], [0.75, 0.25]], [0, 1])  # 75 % sure, 50 % right
         0.25
@@ -151,7 +151,7 @@ def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
     Raises:
         ValueError: The shape is not (C, D, N, K), or a row is no probability vector.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> split = metrics.uncertainty([[[[1.0, 0.0]], [[0.0, 1.0]]]])  # two sure draws disagree
         >>> {name: value.round(3).tolist() for name, value in split.items()}
@@ -189,7 +189,7 @@ def classification_scores(
     Raises:
         ValueError: The shapes do not fit, or as `class_labels`.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> metrics.classification_scores(np.zeros((1, 1, 1)), [[[[0.5, 0.5]]]], [0])
@@ -220,7 +220,7 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
     Raises:
         ValueError: Wrong shapes, rows that are no probability vectors, or labels out of range.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.class_labels([[0.2, 0.8]], [1.0])[1]
         array([1])

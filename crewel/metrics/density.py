@@ -24,7 +24,7 @@ def lppd(log_likelihood: ArrayLike) -> float:
     Raises:
         ValueError: The shape is not (C, D, N), or an axis is empty.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> two_draws_one_row = np.log([[[0.1], [0.3]]])  # the mean density is 0.2
@@ -55,7 +55,7 @@ def cumulative_lppd(
     Raises:
         ValueError: The shape is not (C, D, N), or `over` is another word.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> two_chains_one_row = np.log([[[0.1]], [[0.3]]])

@@ -20,7 +20,7 @@ def rmse(mean_prediction: ArrayLike, y: ArrayLike) -> float:
     Raises:
         ValueError: The shapes differ.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.rmse([1.0, 2.0], [2.0, 9.0])  # errors 1 and 7
         5.0
@@ -50,7 +50,7 @@ def coverage(y_draws: ArrayLike, y: ArrayLike, level: float = 0.9) -> float:
     Raises:
         ValueError: The shapes do not fit, or `level` is not between 0 and 1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> draws = np.tile(np.linspace(0, 1, 101)[None, :, None], (1, 1, 2))  # N = 2
@@ -77,7 +77,7 @@ def interval_width(y_draws: ArrayLike, level: float = 0.9) -> float:
     Raises:
         ValueError: Fewer than three axes, or `level` is not between 0 and 1.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> round(metrics.interval_width(np.linspace(0, 1, 101)[None, :, None], 0.9), 6)
@@ -105,7 +105,7 @@ def crps(y_draws: ArrayLike, y: ArrayLike) -> float:
     Raises:
         ValueError: The shapes do not fit, or there is only one draw.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> metrics.crps([[[0.0], [1.0]]], [2.0])  # (2 + 1)/2 - 1/2
         1.0
@@ -139,7 +139,7 @@ def variance_split(means: ArrayLike, variances: ArrayLike) -> dict[str, np.ndarr
     Raises:
         ValueError: The shapes differ, or have fewer than three axes.
 
-    Example:
+    Examples:
         >>> from crewel import metrics
         >>> split = metrics.variance_split([[[0.0], [2.0]]], [[[0.5], [0.5]]])
         >>> {name: value.tolist() for name, value in split.items()}
@@ -179,7 +179,7 @@ def regression_scores(
     Raises:
         ValueError: The shapes do not fit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from crewel import metrics
         >>> scores = metrics.regression_scores(

@@ -31,7 +31,7 @@ def uniform(
     Returns:
         Constrained points, leaves `(num_points, ...)`.
 
-    Example:
+    Examples:
         >>> import jax, jax.numpy as jnp
         >>> uniform(test_point=1.0, inverse_transform_fn=jnp.log, transform_fn=jnp.exp,
         ...         num_points=3, key=jax.random.key(0)).shape

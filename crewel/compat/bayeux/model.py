@@ -48,7 +48,7 @@ class Model(Method):
             found where it is not given.
         initial_state: constrained points, leaves `(chain, ...)`.
 
-    Example:
+    Examples:
         >>> import jax
         >>> model = Model(lambda x: -(x**2), 0.0)
         >>> params, state, loss = model.optimize.optax_adam(jax.random.key(0), num_iters=200)

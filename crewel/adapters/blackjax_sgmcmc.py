@@ -1,0 +1,345 @@
+"""BlackJAX's stochastic-gradient samplers. One engine; a kind says what a kernel is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel import step_size as steps
+from crewel.adapters.sgmcmc import (
+    DATA,
+    NOISE,
+    OPTIONS,
+    Kind,
+    State,
+    finish,
+    init,
+    one_gradient,
+    step,
+    warmup,
+)
+from crewel.protocol import Algorithm, Stepped, Target
+
+# --- Langevin -----------------------------------------------------------------------------------
+
+
+def _nothing(*_: Any, **__: Any) -> tuple[()]:
+    return ()
+
+
+def _langevin(found: steps.Pilot, **_: Any) -> Any:
+    return steps.langevin(found)
+
+
+def _sgld(target: Target, key, position, inner, size, temperature, **_: Any):
+    import blackjax
+
+    value, gradient = jax.value_and_grad(target.log_density)(position)
+    kernel = blackjax.sgld.build_kernel()
+    position = kernel(key, position, lambda *_: gradient, target.data, size, temperature)
+    return position, inner, {"lp_estimate": value}
+
+
+SGLD = Kind(_nothing, _sgld, _langevin)
+
+
+class Contour(NamedTuple):
+    """The estimated weights of the energy's parts, and the part of the present position."""
+
+    energy_pdf: Any
+    energy_idx: Any
+
+
+def _csgld_begin(target: Target, key, position, *, num_partitions: int, **_: Any) -> Contour:
+    import blackjax
+
+    state = blackjax.csgld.init(position, num_partitions)
+    return Contour(state.energy_pdf, jnp.int32(state.energy_idx))
+
+
+def _csgld(target: Target, key, position, inner, size, temperature, **options: Any):
+    import blackjax
+    from blackjax.sgmcmc.csgld import ContourSGLDState
+
+    build = {k: options[k] for k in ("num_partitions", "energy_gap", "min_energy")}
+    kernel = blackjax.csgld.build_kernel(**build)
+    value, gradient = jax.value_and_grad(target.log_density)(position)
+    state = kernel(
+        key,
+        ContourSGLDState(position, *inner),
+        lambda z, _: target.log_density(z),
+        lambda *_: gradient,
+        target.data,
+        size,
+        options["step_size_stoch"],
+        options["zeta"],
+        temperature,
+    )
+    inner = Contour(state.energy_pdf, state.energy_idx)
+    log_weight = options["zeta"] * jnp.log(inner.energy_pdf[inner.energy_idx])
+    return state.position, inner, {"lp_estimate": value, "log_weight": log_weight}
+
+
+CSGLD = Kind(_csgld_begin, _csgld, _langevin)
+
+
+# --- with momentum ------------------------------------------------------------------------------
+
+
+def _sghmc(target: Target, key, position, inner, size, temperature, **options: Any):
+    import blackjax
+
+    kernel = blackjax.sghmc.build_kernel(options["alpha"], options["beta"])
+    gradient = jax.grad(target.log_density)
+    position = kernel(
+        key,
+        position,
+        lambda z, _: gradient(z),
+        target.data,
+        size,
+        options["num_integration_steps"],
+        temperature,
+    )
+    return position, inner, {}
+
+
+def _sghmc_auto(found: steps.Pilot, *, num_integration_steps: int, **_: Any) -> Any:
+    return steps.hamiltonian(found, num_integration_steps)
+
+
+SGHMC = Kind(_nothing, _sghmc, _sghmc_auto)
+
+
+def _sgnht_begin(target: Target, key, position, *, alpha: float, **_: Any) -> Any:
+    import blackjax
+
+    state = blackjax.sgnht.init(position, key, jnp.asarray(alpha, float))
+    return state.momentum, state.xi
+
+
+def _sgnht(target: Target, key, position, inner, size, temperature, **options: Any):
+    import blackjax
+    from blackjax.sgmcmc.sgnht import SGNHTState
+
+    kernel = blackjax.sgnht.build_kernel(options["alpha"], options["beta"])
+    value, gradient = jax.value_and_grad(target.log_density)(position)
+    state = SGNHTState(position, *inner)
+    state = kernel(key, state, lambda *_: gradient, target.data, size, temperature)
+    return state.position, (state.momentum, state.xi), {"lp_estimate": value}
+
+
+def _sgnht_auto(found: steps.Pilot, **_: Any) -> Any:
+    return steps.hamiltonian(found)
+
+
+SGNHT = Kind(_sgnht_begin, _sgnht, _sgnht_auto)
+
+
+# --- in cycles ----------------------------------------------------------------------------------
+
+
+def cosine(size, step, temperature, *, cycle_length: int, exploration: float, **_: Any):
+    """The cosine schedule of Zhang et al. 2020: long steps without noise, then short ones with."""
+    through = (step % cycle_length) / cycle_length
+    size = size * (jnp.cos(jnp.pi * through) + 1) / 2
+    return size, jnp.where(through < exploration, 0.0, temperature)
+
+
+def _cycle(options: Mapping[str, Any]) -> tuple[int, int]:
+    length, exploration = options["cycle_length"], options["exploration"]
+    if isinstance(length, bool) or not isinstance(length, int) or length < 1:
+        raise ValueError(f"`cycle_length` must be an integer of at least 1, got {length!r}.")
+    if not 0 <= exploration < 1:
+        raise ValueError(f"`exploration` must be at least 0 and less than 1, got {exploration!r}.")
+    return length, -int(-exploration * length // 1)
+
+
+def _cyclical_auto(auto: Any, limit: Any, found: steps.Pilot, *, exploration: float, **options):
+    # The first step that is sampled from meets the criterion, and the longest one is stable.
+    share = (jnp.cos(jnp.pi * exploration) + 1) / 2
+    return jnp.minimum(auto(found, **options) / share, limit(found.curvature))
+
+
+def _cyclical(kind: Kind, limit: Any) -> Kind:
+    return kind._replace(auto=partial(_cyclical_auto, kind.auto, limit), at=cosine)
+
+
+CYCLICAL_SGLD = _cyclical(SGLD, lambda curvature: 1 / curvature)
+CYCLICAL_SGHMC = _cyclical(SGHMC, lambda curvature: 1 / jnp.sqrt(curvature))
+
+
+# --- control variates ---------------------------------------------------------------------------
+
+
+class Centre(NamedTuple):
+    """Where the control variates are centred, the full gradient there, and Adam's state."""
+
+    position: Any
+    gradient: Any
+    optimizer: Any
+
+
+def _adam(num_warmup: int, learning_rate: float) -> Any:
+    import optax
+
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, max(1, num_warmup)))
+
+
+def _cv_init(kind: Kind, target: Target, key, position, num_warmup, *, learning_rate, **options):
+    state = init(kind, target, key, position, num_warmup, **options)
+    optimizer = _adam(num_warmup, learning_rate).init(position)
+    gradient = jax.grad(target.log_density)(position)
+    return state._replace(inner=Centre(position, gradient, optimizer))
+
+
+def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **_: Any):
+    import optax
+
+    gradient = jax.grad(lambda z: -target.log_density(z) / target.num_data)(state.position)
+    updates, optimizer = _adam(num_warmup, learning_rate).update(gradient, state.inner.optimizer)
+    position = optax.apply_updates(state.position, updates)
+    return State(position, state.inner._replace(optimizer=optimizer), state.step + 1, state.tuned)
+
+
+def _cv_finish(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **options):
+    gradient = jax.grad(target.log_density)(state.position)
+    state = finish(kind, target, key, state, num_warmup, **options)
+    return state._replace(inner=Centre(state.position, gradient, state.inner.optimizer))
+
+
+def _cv_sgld(target: Target, key, position, inner, size, temperature, **_: Any):
+    import blackjax
+
+    value, here = jax.value_and_grad(target.log_density)(position)
+    there = jax.grad(target.log_density)(inner.position)
+    gradient = jax.tree.map(lambda full, a, b: full + (a - b), inner.gradient, here, there)
+    kernel = blackjax.sgld.build_kernel()
+    position = kernel(key, position, lambda *_: gradient, target.data, size, temperature)
+    return position, inner, {"lp_estimate": value}
+
+
+def _cv_auto(found: steps.Pilot, **_: Any) -> Any:
+    return steps.langevin(found._replace(noise=jnp.zeros_like(found.noise)))
+
+
+CV_SGLD = Kind(_nothing, _cv_sgld, _cv_auto)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _two(_: Mapping[str, Any]) -> tuple[float, float]:
+    return 2, 2
+
+
+def _trajectory(options: Mapping[str, Any]) -> tuple[float, float]:
+    return options["num_integration_steps"], options["num_integration_steps"]
+
+
+def _row(name: str, kernel: str, kind: Kind, summary: str, reference: str, **row: Any) -> Algorithm:
+    return Algorithm(
+        name=f"blackjax_{name}",
+        family="sgmcmc",
+        summary=summary,
+        reference=reference,
+        requires="blackjax",
+        module="blackjax",
+        options_of=(f"blackjax.sgmcmc.{kernel}.as_top_level_api",),
+        reserved=("grad_estimator", "logdensity_estimator", "gradient_estimator"),
+        step=partial(step, kind),
+        needs=DATA,
+        defaults=OPTIONS | row.pop("defaults", {}),
+        **({"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": one_gradient} | row),
+    )
+
+
+_CYCLE = {"cycle_length": 500, "exploration": 0.8}
+_KICKS = {"num_integration_steps": 10, "alpha": 0.01, "beta": 0}
+
+ROWS = (
+    _row(
+        "sgld",
+        "sgld",
+        SGLD,
+        "Stochastic-gradient Langevin dynamics",
+        "Welling & Teh 2011",
+        test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10},
+    ),
+    _row(
+        "sghmc",
+        "sghmc",
+        SGHMC,
+        "Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step",
+        "Chen, Fox & Guestrin 2014",
+        defaults=_KICKS,
+        test={"step_size": 0.005, "num_warmup": 200, "num_draws": 2000, "thinning": 3},
+        gradients=_trajectory,
+    ),
+    _row(
+        "sgnht",
+        "sgnht",
+        SGNHT,
+        "Stochastic-gradient Nosé-Hoover thermostat",
+        "Ding et al. 2014",
+        defaults={"alpha": 0.01, "beta": 0.0},
+        test={"step_size": 0.01, "alpha": 10.0, "num_warmup": 500, "num_draws": 2000}
+        | {"thinning": 10},
+        bias=f"{NOISE}; noise of another size in each direction leaves other temperatures.",
+    ),
+    _row(
+        "csgld",
+        "csgld",
+        CSGLD,
+        "Contour SGLD: a flattened density, to cross between modes; draws carry a `log_weight`",
+        "Deng, Lin & Liang 2020",
+        defaults={"zeta": 1.0, "num_partitions": 512, "energy_gap": 100.0, "min_energy": 0.0}
+        | {"step_size_stoch": 1e-3},
+        test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
+        | {"energy_gap": 10.0, "num_partitions": 50},
+        bias=f"{NOISE}; draws are of the flattened density, weigh them by `stats['log_weight']`.",
+    ),
+    _row(
+        "sgld_cv",
+        "sgld",
+        CV_SGLD,
+        "SGLD with control variates; the warm-up finds the mode they are centred on, by Adam",
+        "Baker, Fearnhead, Fox & Nemeth 2019",
+        defaults={"learning_rate": 1e-2},
+        warmup=Stepped(
+            partial(_cv_init, CV_SGLD),
+            partial(_cv_update, CV_SGLD),
+            finish=partial(_cv_finish, CV_SGLD),
+        ),
+        test={"step_size": 4e-4, "num_warmup": 1000, "num_draws": 2000, "thinning": 10},
+        gradients=_two,
+    ),
+    _row(
+        "cyclical_sgld",
+        "sgld",
+        CYCLICAL_SGLD,
+        "SGLD in cycles: each travels with long steps, then draws with short ones",
+        "Zhang, Li, Zhang, Chen & Wilson 2020",
+        defaults=_CYCLE,
+        lacks=frozenset({"num_warmup"}),
+        cycle=_cycle,
+        test={"step_size": 2e-3, "cycle_length": 4000, "exploration": 0.5, "num_draws": 2000}
+        | {"thinning": 10},
+    ),
+    _row(
+        "cyclical_sghmc",
+        "sghmc",
+        CYCLICAL_SGHMC,
+        "SGHMC in cycles: each travels with long steps, then draws with short ones",
+        "Zhang, Li, Zhang, Chen & Wilson 2020",
+        defaults=_CYCLE | _KICKS,
+        lacks=frozenset({"num_warmup"}),
+        cycle=_cycle,
+        test={"step_size": 0.02, "cycle_length": 1000, "exploration": 0.5, "num_draws": 2000}
+        | {"thinning": 2},
+        gradients=_trajectory,
+    ),
+)

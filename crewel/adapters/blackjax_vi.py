@@ -1,0 +1,217 @@
+"""BlackJAX's variational methods. Engines: Gaussians fitted by the ELBO, Pathfinder, and SVGD."""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.protocol import Algorithm, Position, Stepped, Target
+
+
+class _Fit(NamedTuple):
+    """State of a fit: BlackJAX's own, and the last step's loss."""
+
+    inner: Any
+    loss: jax.Array
+
+
+def _gaussian(kind: str, target: Target, options: dict[str, Any]) -> tuple[Any, Any]:
+    """The algorithm and its optimizer."""
+    import blackjax
+    import optax
+
+    optimizer = options["optimizer"] or optax.adam(1e-2)
+    options = options | {"optimizer": optimizer}
+    return getattr(blackjax, kind)(target.log_density, **options), optimizer
+
+
+def _gaussian_init(
+    kind: str, target: Target, key, position: Position, num_warmup: int, **options
+) -> _Fit:
+    algorithm, optimizer = _gaussian(kind, target, options)
+    fit = algorithm.init(position)
+    # BlackJAX's mean starts at zero whatever the position is; here chains start where they should.
+    _, scale, _ = fit
+    fit = type(fit)(position, scale, optimizer.init((position, scale)))
+    return _Fit(fit, jnp.zeros(()))
+
+
+def _gaussian_update(
+    kind: str, target: Target, key, state: _Fit, num_warmup: int, **options
+) -> _Fit:
+    inner, info = _gaussian(kind, target, options)[0].step(key, state.inner)
+    return _Fit(inner, info.elbo)  # which BlackJAX names so, and minimizes
+
+
+def _gaussian_step(
+    kind: str, density: str, target: Target, key, state: _Fit, **options: Any
+) -> tuple[_Fit, Position, dict[str, jax.Array]]:
+    from blackjax import vi
+
+    draws = _gaussian(kind, target, options)[0].sample(key, state.inner, 1)
+    position = jax.tree.map(lambda leaf: leaf[0], draws)
+    log_q = getattr(getattr(vi, kind), density)(*state.inner[:2])
+    return state, position, {"lp": target.log_density(position), "log_q": log_q(position)}
+
+
+def _pathfinder_warmup(
+    target: Target, key, position: Position, num_warmup: int, **options: Any
+) -> Any:
+    import blackjax
+
+    return blackjax.pathfinder.approximate(key, target.log_density, position, **options)[0]
+
+
+def _pathfinder_step(target: Target, key, state: Any, **_: Any):
+    import blackjax
+
+    position, log_q = blackjax.pathfinder.sample(key, state)
+    return state, position, {"lp": target.log_density(position), "log_q": log_q}
+
+
+class _Pool(NamedTuple):
+    """Draws of all paths, their log density, importance weights and Pareto's k.
+
+    Leaves of `positions` are `(path, draw, *event)`, `lp` is `(path, draw)`.
+    """
+
+    positions: Position
+    lp: jax.Array
+    log_weights: jax.Array
+    pareto_k: jax.Array
+
+
+def _multi_warmup(target: Target, key, positions: Position, num_warmup: int, **options) -> _Pool:
+    import blackjax
+    from blackjax.vi.multipathfinder import psis_weights
+
+    state, _ = blackjax.multipathfinder(target.log_density).init(key, positions, **options)
+    # A path that failed gets no weight, rather than making all weights NaN.
+    failed = ~jnp.isfinite(state.logp - state.logq)
+    state = state._replace(logp=jnp.where(failed, -jnp.inf, state.logp))
+    state = state._replace(logq=jnp.where(failed, 0.0, state.logq))
+    return _Pool(state.samples, state.logp, *psis_weights(state))
+
+
+def _multi_step(target: Target, key, pool: _Pool, **_: Any):
+    chains, size = pool.lp.shape[0], pool.lp.size
+    chosen = jax.random.choice(key, size, (chains,), p=jnp.exp(pool.log_weights))
+
+    def choose(leaf):
+        return leaf.reshape(size, *leaf.shape[2:])[chosen]
+
+    stats = {"lp": choose(pool.lp), "pareto_k": jnp.broadcast_to(pool.pareto_k, (chains,))}
+    return pool, jax.tree.map(choose, pool.positions), stats
+
+
+def _svgd(target: Target, options: dict[str, Any]) -> Any:
+    import blackjax
+    import optax
+
+    options = options | {"optimizer": options["optimizer"] or optax.adam(1e-2)}
+    return blackjax.svgd(jax.grad(target.log_density), **options)
+
+
+def _svgd_init(target: Target, key, positions: Position, num_warmup: int, **options: Any) -> Any:
+    if jax.tree.leaves(positions)[0].shape[0] < 2:
+        raise ValueError(
+            "`blackjax_svgd` needs two particles or more, `num_chains=2`: they repel each other."
+        )
+    return _svgd(target, options).init(positions, {"length_scale": jnp.ones(())})
+
+
+def _svgd_update(target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
+    return _svgd(target, options).step(state)
+
+
+def _svgd_step(target: Target, key, state: Any, **options: Any):
+    state = _svgd(target, options).step(state)
+    return state, state.particles, {"lp": jax.vmap(target.log_density)(state.particles)}
+
+
+def _gaussian_row(kind: str, density: str, **row: Any) -> Algorithm:
+    return Algorithm(
+        name=f"blackjax_{kind}",
+        family="vi",
+        requires="blackjax",
+        module="blackjax",
+        options_of=(f"blackjax.vi.{kind}.as_top_level_api",),
+        reserved=("logdensity_fn",),
+        step=partial(_gaussian_step, kind, density),
+        warmup=Stepped(
+            partial(_gaussian_init, kind), partial(_gaussian_update, kind), attrgetter("loss")
+        ),
+        defaults={"optimizer": None},  # Adam at 1e-2
+        test={"num_steps": 2000, "num_samples": 10},
+        **row,
+    )
+
+
+ROWS = (
+    _gaussian_row(
+        "meanfield_vi",
+        "generate_meanfield_logdensity",
+        summary="Mean-field Gaussian, by the sticking-the-landing gradient of the ELBO",
+        reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
+        bias="A Gaussian without correlations has too small scales where the posterior has some.",
+    ),
+    _gaussian_row(
+        "fullrank_vi",
+        "generate_fullrank_logdensity",
+        summary="Full-rank Gaussian, by the sticking-the-landing gradient of the ELBO",
+        reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
+        bias="A Gaussian has no skewness and light tails.",
+    ),
+    Algorithm(
+        name="blackjax_pathfinder",
+        family="vi",
+        summary="Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO",
+        reference="Zhang, Carpenter, Gelman & Vehtari 2022",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.pathfinder.approximate",),
+        reserved=("rng_key", "logdensity_fn", "initial_position"),
+        step=_pathfinder_step,
+        warmup=_pathfinder_warmup,
+        lacks=frozenset({"num_steps"}),
+        bias="A Gaussian whose covariance is L-BFGS's estimate after a few steps.",
+    ),
+    Algorithm(
+        name="blackjax_multipathfinder",
+        family="vi",
+        summary="Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS)",
+        reference="Zhang, Carpenter, Gelman & Vehtari 2022",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.vi.multipathfinder.multi_approximate",),
+        reserved=("rng_key", "logdensity_fn", "initial_positions"),
+        step=_multi_step,
+        warmup=_multi_warmup,
+        cross_chain=True,
+        words={"num_chains": 8},
+        lacks=frozenset({"num_steps", "chain_method"}),
+        bias="A finite pool of draws, `num_samples` a path, resampled with replacement.",
+    ),
+    Algorithm(
+        name="blackjax_svgd",
+        family="vi",
+        summary="Stein variational gradient descent: chains are particles that repel each other",
+        reference="Liu & Wang 2016",
+        requires="blackjax",
+        module="blackjax",
+        options_of=("blackjax.vi.svgd.as_top_level_api",),
+        reserved=("grad_logdensity_fn",),
+        step=_svgd_step,
+        warmup=Stepped(_svgd_init, _svgd_update),
+        cross_chain=True,
+        words={"num_chains": 100, "num_draws": 1},
+        lacks=frozenset({"chain_method"}),
+        bias="A finite set of particles, whose spread is too small in many dimensions.",
+        defaults={"optimizer": None},  # Adam at 1e-2
+        test={"num_steps": 1000},
+    ),
+)

@@ -1,0 +1,223 @@
+"""NumPyro's automatic guides: the warm-up is SVI, the draws are the guide's.
+
+The model that a guide sees has one latent site, the whole position as a vector. Guide, optimizer
+and loss are code and are made where they are traced; only parameters are state.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from crewel.protocol import Algorithm, Position, Stepped, Target
+
+# At Adam's default rate, from (-2, 2); ten draws a step keep its noise below the test's tolerance.
+BUDGET = {"num_steps": 2000, "num_particles": 10}
+
+
+class _Fit(NamedTuple):
+    """State of a fit: SVI's own, the last step's loss, and where it began (for the shapes)."""
+
+    svi: Any
+    loss: jax.Array
+    start: Position
+
+
+def _svi(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
+    import numpyro
+    from numpyro import distributions as dist
+    from numpyro import infer
+
+    flat, unravel = ravel_pytree(position)
+
+    def model():
+        everywhere = dist.ImproperUniform(dist.constraints.real_vector, (), flat.shape)
+        z = numpyro.sample("z", everywhere)
+        numpyro.factor("log_density", target.log_density(unravel(jnp.asarray(z))))
+
+    options = dict(options)
+    optim = options.pop("optim") or numpyro.optim.Adam(1e-2)
+    of_loss = {k: options.pop(k) for k in ("num_particles", "vectorize_particles") if k in options}
+    start = infer.init_to_value(values={"z": flat})
+    guide = getattr(infer.autoguide, kind)(model, init_loc_fn=start, **options)
+    return infer.SVI(model, guide, optim, infer.Trace_ELBO(**of_loss))
+
+
+def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+    state = _svi(kind, target, position, options).init(key)
+    return _Fit(state._replace(rng_key=None), jnp.zeros(()), position)
+
+
+def _ready(kind: str, target: Target, key, fit: _Fit, options: dict[str, Any]) -> Any:
+    # `init` tells SVI and guide the shapes; what it computes is unused and compiled away.
+    svi = _svi(kind, target, fit.start, options)
+    svi.init(key)
+    return svi
+
+
+def _update(kind: str, target: Target, key, fit: _Fit, num_warmup: int, **options) -> _Fit:
+    svi = _ready(kind, target, key, fit, options)
+    state, loss = svi.update(fit.svi._replace(rng_key=key))
+    return fit._replace(svi=state._replace(rng_key=None), loss=loss)
+
+
+def _drawn(target: Target, fit: _Fit, z: jax.Array, log_q: jax.Array):
+    position = ravel_pytree(fit.start)[1](z)
+    return position, {"lp": target.log_density(position), "log_q": log_q}
+
+
+def _step(kind: str, target: Target, key, fit: _Fit, **options):
+    from numpyro import handlers
+    from numpyro.infer.util import log_density
+
+    svi = _ready(kind, target, key, fit, options)
+    guide = handlers.seed(svi.guide, key)
+    log_q, trace = log_density(guide, (), {}, svi.get_params(fit.svi))
+    return fit, *_drawn(target, fit, trace["z"]["value"], jnp.asarray(log_q))
+
+
+class _Laplace(NamedTuple):
+    """State of a Laplace fit: the search for the mode, and the Gaussian there once it is known."""
+
+    fit: _Fit
+    known: jax.Array
+    loc: jax.Array
+    scale_tril: jax.Array
+
+
+def _laplace_init(kind: str, target: Target, key, position: Position, *args, **options) -> _Laplace:
+    fit = _init(kind, target, key, position, *args, **options)
+    flat = ravel_pytree(position)[0]
+    return _Laplace(fit, jnp.zeros((), bool), flat, jnp.zeros((flat.size, flat.size), flat.dtype))
+
+
+def _laplace_update(kind: str, target: Target, key, state: _Laplace, *args, **options) -> _Laplace:
+    return state._replace(fit=_update(kind, target, key, state.fit, *args, **options))
+
+
+def _laplace_step(kind: str, target: Target, key, state: _Laplace, **options):
+    from numpyro import distributions as dist
+
+    svi = _ready(kind, target, key, state.fit, options)
+
+    def curve(_):
+        posterior = svi.guide.get_posterior(svi.get_params(state.fit.svi))
+        return jnp.ones((), bool), posterior.loc, posterior.scale_tril
+
+    # The Hessian once, at the first draw; `cond` under `vmap` would take it at every draw.
+    gaussian = jax.lax.while_loop(lambda state: ~state[0], curve, state[1:])
+    state = _Laplace(state.fit, *gaussian)
+    # Not validated: where the Hessian is singular NumPyro's scale is zero, and `log_q` not finite.
+    q = dist.MultivariateNormal(state.loc, scale_tril=state.scale_tril, validate_args=False)
+    z = q.sample(key)
+    return state, *_drawn(target, state.fit, z, q.log_prob(z))
+
+
+def _row(
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    bias: str,
+    *,
+    engine: tuple[Any, Any, Any] = (_init, _update, _step),
+    loss: Any = attrgetter("loss"),
+    **row: Any,
+) -> Algorithm:
+    init, update, step = (partial(part, kind) for part in engine)
+    return Algorithm(
+        name=f"numpyro_auto_{name}",
+        family="vi",
+        summary=summary,
+        reference=reference,
+        requires="",
+        module="numpyro",
+        options_of=(
+            f"numpyro.infer.autoguide.{kind}",
+            "numpyro.infer.SVI",
+            "numpyro.infer.Trace_ELBO",
+        ),
+        reserved=(
+            "model",
+            "guide",
+            "loss",
+            "prefix",
+            "init_loc_fn",
+            "create_plates",
+            "forward_mode_differentiation",
+            "multi_sample_guide",
+            "sum_sites",
+        ),
+        step=step,
+        warmup=Stepped(init, update, loss),
+        defaults={"optim": None},  # Adam at 1e-2
+        bias=bias,
+        **row,
+    )
+
+
+ROWS = (
+    _row(
+        "normal",
+        "AutoNormal",
+        "Mean-field Gaussian, fitted by the evidence lower bound (ADVI)",
+        "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
+        "A Gaussian without correlations has too small scales where the posterior has some.",
+        test=BUDGET,
+    ),
+    _row(
+        "diagonal",
+        "AutoDiagonalNormal",
+        "Mean-field Gaussian over the whole position as one vector",
+        "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
+        "A Gaussian without correlations has too small scales where the posterior has some.",
+        test=BUDGET,
+    ),
+    _row(
+        "multivariate",
+        "AutoMultivariateNormal",
+        "Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI)",
+        "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
+        "A Gaussian has no skewness and light tails.",
+        test=BUDGET,
+    ),
+    _row(
+        "low_rank",
+        "AutoLowRankMultivariateNormal",
+        "Gaussian whose covariance is diagonal plus low rank (the square root of the dimension)",
+        "Miller, Foti & Adams 2017; Ong, Nott & Smith 2018",
+        "A Gaussian whose correlations beyond the rank are lost.",
+        test=BUDGET | {"rank": 2},
+    ),
+    _row(
+        "laplace",
+        "AutoLaplaceApproximation",
+        "Gaussian at the mode of the unconstrained density, with the curvature there",
+        "Tierney & Kadane 1986; MacKay 1992",
+        "The curvature at the mode knows neither the mass around it nor other modes.",
+        engine=(_laplace_init, _laplace_update, _laplace_step),
+        loss=attrgetter("fit.loss"),
+        test={"num_steps": 2000},
+    ),
+    _row(
+        "iaf",
+        "AutoIAFNormal",
+        "Inverse autoregressive flow",
+        "Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016",
+        "A flow of finite depth whose fit is a local optimum; tails stay Gaussian.",
+        test=BUDGET,
+    ),
+    _row(
+        "bnaf",
+        "AutoBNAFNormal",
+        "Block neural autoregressive flow",
+        "De Cao, Titov & Aziz 2019",
+        "A flow of finite depth whose fit is a local optimum.",
+        test=BUDGET,
+    ),
+)

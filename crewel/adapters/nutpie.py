@@ -1,0 +1,147 @@
+"""nutpie's NUTS, in Rust. It runs on the host and asks a compiled program for each gradient."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from crewel.adapters import vectors
+from crewel.compiling import compile_all, program
+from crewel.protocol import Algorithm, Made, Position, Target
+
+# nutpie's statistics by ArviZ's names.
+_STATS = {
+    "logp": "lp",
+    "energy": "energy",
+    "energy_error": "energy_error",
+    "mean_tree_accept": "acceptance_rate",
+    "step_size": "step_size",
+    "n_steps": "n_steps",
+    "depth": "tree_depth",
+    "diverging": "diverging",
+}
+
+
+def _value_and_grad(_: None, target: Target, like: Position, z: jax.Array) -> Any:
+    return jax.value_and_grad(partial(vectors.density, target, like))(z)
+
+
+def _model(logp: Any, start: np.ndarray) -> Any:
+    from nutpie.compiled_pyfunc import from_pyfunc
+
+    return from_pyfunc(
+        start.size,
+        lambda: logp,
+        lambda *seeds: lambda z: {"z": np.asarray(z)},
+        [np.dtype("float64")],
+        [start.shape],
+        ["z"],
+        make_initial_point_fn=lambda seed: start.astype("float64"),
+    )
+
+
+def run(
+    target: Target,
+    keys: Any,
+    positions: Position,
+    num_warmup: int,
+    num_draws: int,
+    **options: Any,
+) -> Made:
+    """All chains at once, each a run of nutpie in a thread, with its own start and seed.
+
+    Raises:
+        ValueError: `num_warmup` is zero.
+    """
+    import nutpie
+
+    if num_warmup == 0:
+        raise ValueError("`nutpie` cannot run without a warm-up; give `num_warmup=`.")
+    starts = vectors.stacked(positions)
+    like = jax.tree.map(lambda leaf: np.asarray(leaf[0]), positions)
+    compiled = program(_value_and_grad, None, target, like, starts[0])
+    compile_all(compiled)
+
+    guard = threading.Lock() if compiled.alone else contextlib.nullcontext()
+
+    def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
+        with guard:  # until the values are there
+            value, gradient = compiled(target, like, z.astype(starts.dtype))
+            return float(value), np.asarray(gradient, "float64")
+
+    def start(job: int) -> Any:
+        seed = int(np.asarray(jax.random.bits(keys[job], (), "uint32")))
+        return nutpie.sample(
+            _model(logp, starts[job]),
+            draws=num_draws,
+            tune=num_warmup,
+            chains=1,
+            cores=1,
+            seed=seed,
+            save_warmup=False,
+            progress_bar=False,
+            blocking=False,
+            **options,
+        )
+
+    # One run a chain: of several chains in a run, which starts where depends on the threads.
+    samplers = [start(job) for job in range(len(starts))]
+    try:
+        traces = [sampler.wait() for sampler in samplers]
+    except BaseException:
+        for sampler in samplers:
+            sampler.cancel()
+        raise
+    draws = np.concatenate([np.asarray(trace["posterior"]["z"]) for trace in traces])
+    stats = {
+        ours: np.concatenate([np.asarray(trace["sample_stats"][theirs]) for trace in traces])
+        for theirs, ours in _STATS.items()
+        if theirs in traces[0]["sample_stats"]
+    }
+    return Made(vectors.split(draws, positions), stats)
+
+
+def _gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    return 1, 2 ** options["maxdepth"] - 1
+
+
+ROWS = (
+    Algorithm(
+        name="nutpie",
+        family="mcmc",
+        summary="NUTS in Rust; the mass matrix learns from draws and gradients",
+        reference="Hoffman & Gelman 2014; Seyboldt, Carlson & Carpenter 2026",
+        requires="nutpie",
+        module="nutpie",
+        options_of=("nutpie.sample",),
+        reserved=(
+            "compiled_model",
+            "draws",
+            "tune",
+            "chains",
+            "cores",
+            "seed",
+            "save_warmup",
+            "progress_bar",
+            "init_mean",
+            "return_raw_trace",
+            "blocking",
+            "progress_template",
+            "progress_style",
+            "progress_rate",
+            "zarr_store",
+        ),
+        run=run,
+        lacks=frozenset({"chain_method"}),
+        # Of those that `nutpie.sample` passes on and documents; its signature does not tell them.
+        defaults={"target_accept": 0.8, "maxdepth": 10},
+        test={"num_warmup": 400, "num_draws": 1000},
+        gradients=_gradients,
+    ),
+)
