@@ -245,7 +245,10 @@ def sample(
 
         def value(position):
             params = constrain(position)
-            return params if given.collect is None else given.collect(params)
+            if given.collect is None:
+                return params
+            each = jax.vmap(given.collect) if spec.row.cross_chain else given.collect
+            return each(params)
 
         def body(i, carry):
             state, rows, _, kept = carry

@@ -62,6 +62,14 @@ def test_ensembles_take_several_moves():
     assert np.abs(support.errors(post.draws, np.zeros(2), np.ones(2))).max() < 5
 
 
+def test_collect_sees_one_chain_of_an_ensemble():
+    model = cw.Model(lambda p: -0.5 * jnp.sum(p**2), jnp.zeros(2))
+    counts = {"num_chains": 6, "num_warmup": 10, "num_draws": 8, "progress": False}
+    whole = model.mcmc.numpyro_aies(seed=0, **counts)
+    sums = model.mcmc.numpyro_aies(seed=0, collect=jnp.sum, **counts)
+    np.testing.assert_allclose(sums.draws, whole.draws.sum(-1), rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["blackjax_barker", "blackjax_ghmc", "numpyro_barker"])
 def test_scales_are_learnt(name):
     """A parameter a thousand times wider than another mixes as well."""
