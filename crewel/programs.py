@@ -225,9 +225,17 @@ def sample(
             inner, position, stats = spec.row.step(seen, step_key, inner, **options)
             inner, position, stats = strong((inner, position, stats))
             state = watch.put(spec.watch, state, inner)
+            if spec.watch is not None and spec.watch.sound:
+                position = ()  # it is in the state: carried twice, it would be copied each step
             return state, rows, position, stats | watch.flags(spec.watch, state)
 
         def draw(index, state, rows):
+            state, rows, position, stats = advance(index, state, rows)
+            if spec.watch is not None and spec.watch.sound:
+                position = state.inner.position
+            return state, rows, position, stats
+
+        def advance(index, state, rows):
             begin, end = steps_before(spec, index), steps_before(spec, index + 1)
             if spec.thinning == 1 and spec.row.cycle is None:
                 return transition(begin, state, rows)
