@@ -98,10 +98,29 @@ def begin(batches: Batches | None, key: Any, step: Any) -> Any:
     return order(key, step // batches.per_epoch, batches.rows)
 
 
+def turn(batches: Batches | None, key: Any, step: Any, carried: Any) -> Any:
+    """What is carried to a step: at the first of an epoch a new order of rows."""
+    if batches is None or batches.host or batches.replacement:
+        return carried
+    # The predicate is the same for all chains, so that `vmap` keeps the branch a branch.
+    return jax.lax.cond(
+        step % batches.per_epoch == 0,
+        lambda: order(key, step // batches.per_epoch, batches.rows),
+        lambda: carried,
+    )
+
+
+def until(batches: Batches | None, step: Any, end: Any) -> Any:
+    """The step at which `turn` is due again, at most `end`."""
+    if batches is None or batches.host or batches.replacement:
+        return end
+    return jnp.minimum(end, (step // batches.per_epoch + 1) * batches.per_epoch)
+
+
 def at(
     batches: Batches | None, target: Target, stream: Any, key: Any, step: Any, carried: Any
-) -> tuple[Target, Any]:
-    """The density on the batch of a step, and what the loop carries on.
+) -> Target:
+    """The density on the batch of a step.
 
     Args:
         batches: how rows are drawn.
@@ -109,25 +128,19 @@ def at(
         stream: batches from the host, leaves `(steps, size, ...)`.
         key: the chain's PRNG key.
         step: counts from 0, one a batch.
-        carried: of `begin`, or of the step before.
+        carried: of `turn`.
     """
     if batches is None:
-        return target, carried
+        return target
     if batches.host:
-        return target.on(jax.tree.map(lambda leaf: leaf[step - carried], stream)), carried
+        return target.on(jax.tree.map(lambda leaf: leaf[step - carried], stream))
     if batches.replacement:
         key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), step)
         rows = jax.random.randint(key, (batches.size,), 0, batches.rows)
     else:
         slot = step % batches.per_epoch
-        # The predicate is the same for all chains, so that `vmap` keeps the branch a branch.
-        carried = jax.lax.cond(
-            slot == 0,
-            lambda: order(key, step // batches.per_epoch, batches.rows),
-            lambda: carried,
-        )
         rows = jax.lax.dynamic_slice_in_dim(carried, slot * batches.size, batches.size)
-    return target.on(take(target.data, rows)), carried
+    return target.on(take(target.data, rows))
 
 
 def take(data: Any, rows: Any) -> Any:

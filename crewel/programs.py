@@ -144,7 +144,8 @@ def adapt(
 
         def body(i, carry):
             state, losses, rows = carry
-            seen, rows = minibatch.at(spec.batches, target, given.stream, key, first + i, rows)
+            rows = minibatch.turn(spec.batches, key, first + i, rows)
+            seen = minibatch.at(spec.batches, target, given.stream, key, first + i, rows)
             step_key = jax.random.fold_in(key, first + i)
             inner = watch.inner(spec.watch, state)
             inner = strong(warmup.update(seen, step_key, inner, spec.num_warmup, **options))
@@ -218,30 +219,49 @@ def sample(
         constrain = jax.vmap(target.constrain) if spec.row.cross_chain else target.constrain
 
         def transition(index, state, rows):
-            seen, rows = minibatch.at(spec.batches, target, given.stream, key, index, rows)
+            seen = minibatch.at(spec.batches, target, given.stream, key, index, rows)
             step_key = jax.random.fold_in(key, index)
             assert spec.row.step is not None
             inner = watch.inner(spec.watch, state)
             inner, position, stats = spec.row.step(seen, step_key, inner, **options)
             inner, position, stats = strong((inner, position, stats))
             state = watch.put(spec.watch, state, inner)
-            return state, rows, position, stats | watch.flags(spec.watch, state)
+            if spec.watch is not None and spec.watch.sound:
+                position = ()  # it is in the state: carried twice, it would be copied each step
+            return state, position, stats | watch.flags(spec.watch, state)
 
         def draw(index, state, rows):
+            rows, (state, position, stats) = advance(index, state, rows)
+            if spec.watch is not None and spec.watch.sound:
+                position = state.inner.position
+            return state, rows, position, stats
+
+        def advance(index, state, rows):
             begin, end = steps_before(spec, index), steps_before(spec, index + 1)
             if spec.thinning == 1 and spec.row.cycle is None:
-                return transition(begin, state, rows)
+                rows = minibatch.turn(spec.batches, key, begin, rows)
+                return rows, transition(begin, state, rows)
             shapes = jax.eval_shape(transition, begin, state, rows)
-            blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[2:])
+            blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[1:])
 
-            def body(step, carry):
-                state, rows, _, before = carry
-                state, rows, position, stats = transition(step, state, rows)
-                # A flag, such as a divergence, must not vanish with the steps thinned out.
-                flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
-                return state, rows, position, stats | flags
+            def segment(carry):  # the steps that share an order of rows
+                step, rows, made = carry
+                rows = minibatch.turn(spec.batches, key, step, rows)
+                stop = minibatch.until(spec.batches, step, end)
 
-            return jax.lax.fori_loop(begin, end, body, (state, rows, *blank))
+                def body(step, made):
+                    state, _, before = made
+                    state, position, stats = transition(step, state, rows)
+                    # A flag, such as a divergence, must not vanish with the steps thinned out.
+                    flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
+                    return state, position, stats | flags
+
+                return stop, rows, jax.lax.fori_loop(step, stop, body, made)
+
+            carry = begin, rows, (state, *blank)
+            if spec.batches is None:
+                return segment(carry)[1:]
+            return jax.lax.while_loop(lambda carry: carry[0] < end, segment, carry)[1:]
 
         def value(position):
             params = constrain(position)

@@ -80,8 +80,8 @@ def visits(batches, steps, first=0):
     key = jax.random.key(7)
 
     def body(carried, step):
-        seen, carried = minibatch.at(batches, target, None, key, step, carried)
-        return carried, seen.data
+        carried = minibatch.turn(batches, key, step, carried)
+        return carried, minibatch.at(batches, target, None, key, step, carried).data
 
     start = minibatch.begin(batches, key, jnp.int32(first))
     return np.asarray(jax.lax.scan(body, start, jnp.arange(first, first + steps))[1])
