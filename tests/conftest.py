@@ -4,6 +4,7 @@ import importlib.util
 import os
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,13 +48,31 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         old = [item for item in items if _too_old(item)]
         config.hook.pytest_deselected(items=old)
         items[:] = [item for item in items if item not in old]
+    # Tests of one algorithm share compiled programs: one after the other, in one process.
+    order: dict[str, int] = {}
+    for item in items:
+        if row := _row(item):
+            item.add_marker(pytest.mark.xdist_group(row.name))
+        order.setdefault(_group(item), len(order))
+    items.sort(key=lambda item: order[_group(item)])
+
+
+def _row(item: pytest.Item) -> Any:
+    """The algorithm that a test is about, or `None`."""
+    return item.callspec.params.get("row") if hasattr(item, "callspec") else None
+
+
+def _group(item: pytest.Item) -> str:
+    """What belongs together: the tests of a file, and those of an algorithm in it."""
+    row = _row(item)
+    return str(item.path) + (f"::{row.name}" if row else "")
 
 
 def _too_old(item: pytest.Item) -> bool:
     """Whether a test's parameter `row` is an algorithm that this lane does not have."""
     from crewel.options import backend_options
 
-    row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
+    row = _row(item)
     if row is None or row.requires:
         return row is not None
     try:
