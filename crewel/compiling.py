@@ -90,6 +90,15 @@ def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
     return found
 
 
+def forget() -> None:
+    """Drop all compiled programs, and with them the memory that their code takes.
+
+    A long session over many models may want it; what is needed again is compiled again.
+    """
+    with _lock:
+        _programs.clear()
+
+
 def compile_all(*programs: Program) -> None:
     """Compile what is not compiled yet, side by side: XLA releases the interpreter's lock."""
     with ThreadPoolExecutor(max_workers=max(1, len(programs))) as pool:

@@ -1,5 +1,6 @@
 """Which tests run in which lane, and what all of them share."""
 
+import gc
 import importlib.util
 import os
 from importlib.metadata import version
@@ -80,6 +81,21 @@ def _too_old(item: pytest.Item) -> bool:
     except ImportError:
         return True
     return False
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Forget compiled programs that no later test shares: a process may hold only so many.
+
+    XLA maps the code of each; at Linux's usual limit of 65,530 maps the process aborts.
+    """
+    if nextitem is None or _group(item) != _group(nextitem):
+        import jax
+
+        from crewel import compiling
+
+        compiling.forget()
+        jax.clear_caches()
+        gc.collect()
 
 
 def pytest_report_header() -> str:
