@@ -5,7 +5,8 @@
 help:
 	@echo 'make demo         a small Bayesian network, from data to predictions'
 	@echo 'make test         lint, all tests in the current lane, then those of the lane bayeux'
-	@echo 'make test-newest  all tests with a Python >= 3.12, and so the newest JAX'
+	@echo 'make test-newest  the tests with a Python >= 3.12, and so the newest JAX, but for some of'
+	@echo '                  those that look at the driver alone'
 	@echo 'make test-slow    the tests that take minutes'
 	@echo 'make bench        Crewel against its backends and against bayeux'
 	@echo 'make lint         ruff and pyright'
@@ -98,7 +99,7 @@ test-slow: $(VENV)
 ifdef PYTHON_NEWEST
 venv-newest: $(VENV_NEWEST)
 test-newest: $(VENV_NEWEST)
-	.venv-newest/bin/python -m pytest $(PYTEST_ARGS)
+	.venv-newest/bin/python -m pytest $(PYTEST_ARGS) -m 'not slow and not once'
 else
 venv-newest test-newest:
 	@echo 'SKIPPED $@: it needs Python 3.12 or newer, and none was found.'

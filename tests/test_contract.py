@@ -154,6 +154,7 @@ def test_fits(row):
         assert (post.losses[:, -tenth:].mean(1) < post.losses[:, :tenth].mean(1)).all()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", names(SAMPLERS + FITS + OPTIMIZERS))
 def test_structure_is_kept(row):
     if row.family == "sgmcmc":
@@ -191,6 +192,7 @@ def test_seeds_and_stats(row):
     np.testing.assert_allclose(post.stats["lp"], expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", names(row for row in SAMPLERS + FITS if row.resumable))
 def test_pieces_equal_the_whole(row, monkeypatch):
     model = small_for(row)
@@ -203,6 +205,7 @@ def test_pieces_equal_the_whole(row, monkeypatch):
     assert same((whole.draws, whole.stats), (resumed.draws, resumed.stats))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", names(SAMPLERS))
 def test_thinning_keeps_every_third(row):
     every = method(small_for(row), row)(seed=6, **own(row, num_draws=36, thinning=1))
@@ -221,6 +224,7 @@ def test_second_call_compiles_nothing(row):
     assert (counts == {"trace": 0, "compile": 0}) == (not row.recompiles), counts
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("row", names(r for r in SAMPLERS + FITS if "chain_method" in words_of(r)))
 def test_chain_methods_agree(row):
     model = small_for(row)
