@@ -87,14 +87,22 @@ class _Pool(NamedTuple):
 
 def _multi_warmup(target: Target, key, positions: Position, num_warmup: int, **options) -> _Pool:
     import blackjax
-    from blackjax.vi.multipathfinder import psis_weights
+    from blackjax.vi.multipathfinder import MultipathfinderState, psis_weights
 
-    state, _ = blackjax.multipathfinder(target.log_density).init(key, positions, **options)
+    def path(key_and_position):
+        one, position = key_and_position
+        alone = jax.tree.map(lambda leaf: leaf[None], position)
+        state, _ = blackjax.multipathfinder(target.log_density).init(one, alone, **options)
+        return jax.tree.map(lambda leaf: leaf[0], (state.samples, state.logp, state.logq))
+
+    # One path after the other: linear algebra on the batch of all of them can hang on JAX 0.10.
+    keys = jax.random.split(key, jax.tree.leaves(positions)[0].shape[0])
+    samples, logp, logq = jax.lax.map(path, (keys, positions))
     # A path that failed gets no weight, rather than making all weights NaN.
-    failed = ~jnp.isfinite(state.logp - state.logq)
-    state = state._replace(logp=jnp.where(failed, -jnp.inf, state.logp))
-    state = state._replace(logq=jnp.where(failed, 0.0, state.logq))
-    return _Pool(state.samples, state.logp, *psis_weights(state))
+    failed = ~jnp.isfinite(logp - logq)
+    logp, logq = jnp.where(failed, -jnp.inf, logp), jnp.where(failed, 0.0, logq)
+    weights = psis_weights(MultipathfinderState(None, samples, logp, logq))  # type: ignore[arg-type]
+    return _Pool(samples, logp, *weights)
 
 
 def _multi_step(target: Target, key, pool: _Pool, **_: Any):
