@@ -39,6 +39,9 @@ if LANE == "bayeux":
 else:
     collect_ignore = ["lane_bayeux"]
 
+# Samplers of NumPyro that 0.16.1 has in another form: their moments or seeds are off there.
+WRONG_WHEN_OLD = {"numpyro_aies", "numpyro_ess", "numpyro_sa"}
+
 # A renamed file must not fall out of the lane bayeux unseen.
 assert all((tests / name).exists() for name in BOTH_LANES), BOTH_LANES
 
@@ -74,6 +77,8 @@ def _too_old(item: pytest.Item) -> bool:
     from crewel.options import backend_options
 
     row = _row(item)
+    if row is not None and row.name in WRONG_WHEN_OLD:
+        return True
     if row is None or row.requires:
         return row is not None
     try:

@@ -274,7 +274,11 @@ def test_every_default_is_understood(normal):
     for family in (bx.mcmc, bx.optimize, bx.vi):
         for class_name in family.__all__:
             method = getattr(family, class_name)
-            accepted = {*words_of(method.row), *backend_options(method.row), *own}
+            try:
+                accepted = {*words_of(method.row), *backend_options(method.row), *own}
+            except ImportError as error:  # the lane bayeux has a flowMC of its own time
+                assert "needs a newer `flowMC`" in str(error)
+                continue
             names = {method.dialect.words.get(name, name) for name in method.dialect.defaults}
             assert names - accepted <= {"chain_method"}, method.name
     fit = normal.vi.tfp_factored_surrogate_posterior if bx.vi.__all__ else None

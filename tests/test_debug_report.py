@@ -254,7 +254,7 @@ def test_every_row_can_be_forecast(model):
     for row in ALGORITHMS:
         if row.gradients is not None:
             least, most = row.gradients(backend_options(row))
-            assert 1 <= least <= most, row.name
+            assert 0 <= least <= most, row.name  # none of those that only evaluate the density
 
 
 def test_expensive_checks_take_few_rows_and_say_so(monkeypatch):
