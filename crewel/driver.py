@@ -34,25 +34,6 @@ def as_key(seed: Any) -> jax.Array:
     raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
 
 
-# What a model must have, where it is not simply an argument that `wrap` gives to every model.
-_NEEDS = {
-    "gaussian": "a Gaussian prior. Make every prior a `numpyro.distributions.Normal`, or give "
-    "`Model(..., gaussian=(location, scale))`.",
-}
-
-
-def check_needs(model: Any, row: Algorithm) -> None:
-    """Raise `ValueError` where the model lacks what the algorithm needs."""
-    target = model.target()
-    for need in sorted(row.needs):
-        if getattr(target, need) is None:
-            usual = (
-                f"`{need}`. Give `Model(..., {need}=...)`, or use `crewel.wrap`, whose models "
-                "have it."
-            )
-            raise ValueError(f"`{row.name}` needs a model with {_NEEDS.get(need, usual)}")
-
-
 def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:
     """Keys `(chain,)` for initial states, warm-up and draws; none depends on `num_chains`."""
     keys = jax.vmap(lambda chain: jax.random.split(jax.random.fold_in(key, chain), 3))(
@@ -87,10 +68,10 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
         ImportError: the backend is missing or broken.
     """
     ours, theirs = split(row, kwargs)
-    check_needs(model, row)
     key = as_key(seed)
     num_chains = ours["num_particles" if row.family == "optimize" else "num_chains"]
     target = model.target(jacobian=row.family != "optimize")
+    target.require(row.needs, row.name)
     words = ours | _plan(row, ours)
     target, asked = extras.find(model, row, target, words)
     started = time.perf_counter()

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
-
 from crewel import evaluate, minibatch, reduce
 from crewel.feed import Feed
 from crewel.minibatch import Batches
-from crewel.protocol import Algorithm, Target
+from crewel.protocol import APART, Algorithm, Target
 from crewel.watch import Watch
 
 
@@ -85,12 +83,7 @@ def _from_host(target: Target, words: dict[str, Any]) -> tuple[Target, Feed]:
         )
     if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise TypeError(f"`num_rows` must be an integer, got {number!r}.")
-    for need in ("data", "log_prior", "log_likelihood"):
-        if getattr(target, need) is None:
-            raise ValueError(
-                f"`batches` needs a model with `{need}`: a few rows as an example, and prior and "
-                "likelihood apart, as `crewel.wrap` makes them."
-            )
+    target.require(APART, "batches")
     feed = Feed(words["batches"], target.data)
     size = words.get("batch_size")
     if size is not None and size != feed.size:
@@ -101,5 +94,4 @@ def _from_host(target: Target, words: dict[str, Any]) -> tuple[Target, Feed]:
             f"{target.num_data}. It is the number of rows of all the data."
         )
     # The model's own rows are an example, at which the density is checked before the run.
-    example = jax.tree.map(lambda leaf: leaf, target.data)
-    return replace(target, rows=int(number)).on(example), feed
+    return replace(target, rows=int(number)).on(target.data), feed

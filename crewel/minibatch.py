@@ -3,8 +3,8 @@
 Rows come in epochs without replacement: each epoch has an order of its own, and its batches are
 slices of it. Where the batch size does not divide the rows, the last few of the order are left
 out; they are others in each epoch, so that every batch is a uniform draw of rows and the
-estimate of the density is unbiased. Nothing is stored but the order of the current epoch, so a
-run in pieces sees the rows that a run in one sees.
+estimate of the density is unbiased. Nothing is stored: a run in pieces sees the rows that a run in
+one sees.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.protocol import Target
+from crewel.protocol import APART, Target
 
 DEFAULT = 128  # rows a batch of an sgmcmc run, where the data have more
 EXAMPLE = 1024  # rows at which starting points are checked
 _ORDER = 2**31 - 1  # folded into a chain's key for its order of rows; steps stay below
+_ROUNDS, _BITS = 8, 8  # of the network that permutes rows
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,18 @@ class Batches:
         return self.rows // self.size
 
 
-def order(key: Any, epoch: Any, rows: int) -> jax.Array:
-    """The order of rows in an epoch, `(rows,)`: a random permutation.
+def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
+    """An epoch's order of rows, or some of it: a permutation that is computed, not stored.
+
+    A Feistel network of eight rounds permutes the numbers below a power of two; those that are
+    no row are permuted on until they are one (Luby & Rackoff 1988; Black & Rogaway 2002).
+    Sorting random numbers would cost more than a small network's gradient.
 
     Args:
         key: the chain's PRNG key (`post.keys` holds those of the draws).
         epoch: 0, 1, ...
         rows: rows of data.
+        positions: places in the order, all of it if `None`.
 
     Examples:
         >>> import jax
@@ -59,8 +65,32 @@ def order(key: Any, epoch: Any, rows: int) -> jax.Array:
         [0, 1, 2, 3, 4]
     """
     key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
-    # Two equal numbers of 32 bits come in the order of the rows: once in some epochs of 60,000.
-    return jnp.argsort(jax.random.bits(key, (rows,)))
+    keys = jax.random.bits(key, (_ROUNDS,))
+    # Halves of few bits would prefer some orders.
+    bits = max(_BITS, (rows - 1).bit_length())
+
+    def permuted(number):
+        high, low = bits - bits // 2, bits // 2
+        left, right = number >> low, number & ((1 << low) - 1)
+        for i in range(_ROUNDS):
+            left, right = right, left ^ (_mixed(right ^ keys[i]) & ((1 << high) - 1))
+            high, low = low, high
+        return (left << low) | right
+
+    def once_more(number):
+        return jnp.where(number < rows, number, permuted(number))
+
+    positions = jnp.arange(rows) if positions is None else positions
+    found = permuted(positions.astype(jnp.uint32))
+    found = jax.lax.while_loop(lambda number: (number >= rows).any(), once_more, found)
+    return found.astype(jnp.int32)
+
+
+def _mixed(number: jax.Array) -> jax.Array:
+    """A hash of 32 bits: the finalizer of MurmurHash3."""
+    number = (number ^ (number >> 16)) * jnp.uint32(0x85EBCA6B)
+    number = (number ^ (number >> 13)) * jnp.uint32(0xC2B2AE35)
+    return number ^ (number >> 16)
 
 
 def plan(target: Target, words: dict[str, Any], *, family: str) -> Batches | None:
@@ -72,12 +102,7 @@ def plan(target: Target, words: dict[str, Any], *, family: str) -> Batches | Non
     size = words.get("batch_size")
     if size is None and (family != "sgmcmc" or target.data is None):
         return None
-    for need in ("data", "log_prior", "log_likelihood"):
-        if getattr(target, need) is None:
-            raise ValueError(
-                f"`batch_size` needs a model with `{need}`. Give `Model(..., {need}=...)`, or use "
-                "`crewel.wrap`, whose models have it."
-            )
+    target.require(APART, "batch_size")
     rows = target.num_data
     if size is None:
         size = min(DEFAULT, rows)
@@ -89,36 +114,8 @@ def plan(target: Target, words: dict[str, Any], *, family: str) -> Batches | Non
     return Batches(int(size), rows, bool(words.get("replacement", False)))
 
 
-def begin(batches: Batches | None, key: Any, step: Any) -> Any:
-    """What a loop that starts at `step` carries: the order of the epoch, or that first step."""
-    if batches is None or batches.replacement:
-        return ()
-    if batches.host:
-        return step
-    return order(key, step // batches.per_epoch, batches.rows)
-
-
-def turn(batches: Batches | None, key: Any, step: Any, carried: Any) -> Any:
-    """What is carried to a step: at the first of an epoch a new order of rows."""
-    if batches is None or batches.host or batches.replacement:
-        return carried
-    # The predicate is the same for all chains, so that `vmap` keeps the branch a branch.
-    return jax.lax.cond(
-        step % batches.per_epoch == 0,
-        lambda: order(key, step // batches.per_epoch, batches.rows),
-        lambda: carried,
-    )
-
-
-def until(batches: Batches | None, step: Any, end: Any) -> Any:
-    """The step at which `turn` is due again, at most `end`."""
-    if batches is None or batches.host or batches.replacement:
-        return end
-    return jnp.minimum(end, (step // batches.per_epoch + 1) * batches.per_epoch)
-
-
 def at(
-    batches: Batches | None, target: Target, stream: Any, key: Any, step: Any, carried: Any
+    batches: Batches | None, target: Target, stream: Any, key: Any, step: Any, place: Any
 ) -> Target:
     """The density on the batch of a step.
 
@@ -128,18 +125,19 @@ def at(
         stream: batches from the host, leaves `(steps, size, ...)`.
         key: the chain's PRNG key.
         step: counts from 0, one a batch.
-        carried: of `turn`.
+        place: of the step in `stream`.
     """
     if batches is None:
         return target
     if batches.host:
-        return target.on(jax.tree.map(lambda leaf: leaf[step - carried], stream))
+        return target.on(jax.tree.map(lambda leaf: leaf[place], stream))
     if batches.replacement:
         key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), step)
         rows = jax.random.randint(key, (batches.size,), 0, batches.rows)
     else:
-        slot = step % batches.per_epoch
-        rows = jax.lax.dynamic_slice_in_dim(carried, slot * batches.size, batches.size)
+        first = step % batches.per_epoch * batches.size
+        places = first + jnp.arange(batches.size)
+        rows = order(key, step // batches.per_epoch, batches.rows, places)
     return target.on(take(target.data, rows))
 
 
@@ -162,5 +160,5 @@ def random_batch(target: Target, key: Any) -> Target:
     size = target.batch_size
     if size is None or size == target.num_data:
         return target
-    chosen = order(key, 0, target.num_data)[:size]
+    chosen = order(key, 0, target.num_data, jnp.arange(size))
     return target.on(take(target.data, chosen))

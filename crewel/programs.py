@@ -143,19 +143,17 @@ def adapt(
         options = thaw(spec.options, given.options)
 
         def body(i, carry):
-            state, losses, rows = carry
-            rows = minibatch.turn(spec.batches, key, first + i, rows)
-            seen = minibatch.at(spec.batches, target, given.stream, key, first + i, rows)
+            state, losses = carry
+            seen = minibatch.at(spec.batches, target, given.stream, key, first + i, i)
             step_key = jax.random.fold_in(key, first + i)
             inner = watch.inner(spec.watch, state)
             inner = strong(warmup.update(seen, step_key, inner, spec.num_warmup, **options))
             if warmup.loss is not None:
                 losses = losses.at[first + i].set(warmup.loss(inner).astype(losses.dtype))
-            return watch.put(spec.watch, state, inner), losses, rows
+            return watch.put(spec.watch, state, inner), losses
 
         losses = () if warmup.loss is None else jnp.zeros(spec.num_warmup)
-        rows = minibatch.begin(spec.batches, key, first)
-        return jax.lax.fori_loop(0, count, body, (state, losses, rows))[:2]
+        return jax.lax.fori_loop(0, count, body, (state, losses))
 
     lifted = _lift(spec, one, (None, None, 0, 0, None, None))
     return lifted(target, given, keys, state, first, count)
@@ -218,8 +216,10 @@ def sample(
         options = thaw(spec.options, given.options)
         constrain = jax.vmap(target.constrain) if spec.row.cross_chain else target.constrain
 
-        def transition(index, state, rows):
-            seen = minibatch.at(spec.batches, target, given.stream, key, index, rows)
+        origin = steps_before(spec, first)
+
+        def transition(index, state):
+            seen = minibatch.at(spec.batches, target, given.stream, key, index, index - origin)
             step_key = jax.random.fold_in(key, index)
             assert spec.row.step is not None
             inner = watch.inner(spec.watch, state)
@@ -230,38 +230,27 @@ def sample(
                 position = ()  # it is in the state: carried twice, it would be copied each step
             return state, position, stats | watch.flags(spec.watch, state)
 
-        def draw(index, state, rows):
-            rows, (state, position, stats) = advance(index, state, rows)
+        def draw(index, state):
+            state, position, stats = advance(index, state)
             if spec.watch is not None and spec.watch.sound:
                 position = state.inner.position
-            return state, rows, position, stats
+            return state, position, stats
 
-        def advance(index, state, rows):
+        def advance(index, state):
             begin, end = steps_before(spec, index), steps_before(spec, index + 1)
             if spec.thinning == 1 and spec.row.cycle is None:
-                rows = minibatch.turn(spec.batches, key, begin, rows)
-                return rows, transition(begin, state, rows)
-            shapes = jax.eval_shape(transition, begin, state, rows)
+                return transition(begin, state)
+
+            def body(step, made):
+                state, _, before = made
+                state, position, stats = transition(step, state)
+                # A flag, such as a divergence, must not vanish with the steps thinned out.
+                flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
+                return state, position, stats | flags
+
+            shapes = jax.eval_shape(transition, begin, state)
             blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[1:])
-
-            def segment(carry):  # the steps that share an order of rows
-                step, rows, made = carry
-                rows = minibatch.turn(spec.batches, key, step, rows)
-                stop = minibatch.until(spec.batches, step, end)
-
-                def body(step, made):
-                    state, _, before = made
-                    state, position, stats = transition(step, state, rows)
-                    # A flag, such as a divergence, must not vanish with the steps thinned out.
-                    flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
-                    return state, position, stats | flags
-
-                return stop, rows, jax.lax.fori_loop(step, stop, body, made)
-
-            carry = begin, rows, (state, *blank)
-            if spec.batches is None:
-                return segment(carry)[1:]
-            return jax.lax.while_loop(lambda carry: carry[0] < end, segment, carry)[1:]
+            return jax.lax.fori_loop(begin, end, body, (state, *blank))
 
         def value(position):
             params = constrain(position)
@@ -271,8 +260,8 @@ def sample(
             return each(params)
 
         def body(i, carry):
-            state, rows, _, kept = carry
-            state, rows, position, stats = draw(first + i, state, rows)
+            state, _, kept = carry
+            state, position, stats = draw(first + i, state)
             state, scores = watch.draw(
                 spec.watch, given, state, first + i, constrain, value, position
             )
@@ -282,10 +271,9 @@ def sample(
                 kept,
                 new,
             )
-            return state, rows, () if spec.keep else position, kept
+            return state, () if spec.keep else position, kept
 
-        rows = minibatch.begin(spec.batches, key, steps_before(spec, first))
-        _, _, position, stats = jax.eval_shape(draw, first, state, rows)
+        _, position, stats = jax.eval_shape(draw, first, state)
         shapes = (
             jax.eval_shape(value, position) if spec.keep else (),
             stats | watch.scores(spec.watch, state),
@@ -293,7 +281,7 @@ def sample(
         kept = jax.tree.map(lambda leaf: jnp.zeros((spec.length, *leaf.shape), leaf.dtype), shapes)
         last = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), position)
         last = () if spec.keep else last
-        state, _, last, kept = jax.lax.fori_loop(0, count, body, (state, rows, last, kept))
+        state, last, kept = jax.lax.fori_loop(0, count, body, (state, last, kept))
         if not spec.keep:
             last = watch.result(spec.watch, given, state, constrain(last))
         return state, last, kept

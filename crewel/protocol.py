@@ -8,7 +8,7 @@ Chains, devices, chunks, thinning, progress, names and results are the driver's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -19,6 +19,14 @@ from crewel.transforms import Transform
 
 Position = Any
 State = Any
+# What minibatches need of a model: its rows, and prior and likelihood apart.
+APART = frozenset({"data", "log_prior", "log_likelihood"})
+# What a model must have, where it is not simply an argument that `wrap` gives to every model.
+_NEEDS = {
+    "gaussian": "a Gaussian prior. Make every prior a `numpyro.distributions.Normal`, or give "
+    "`Model(..., gaussian=(location, scale))`.",
+}
+Gradients = tuple[float, float]  # the least and the most that a step takes
 
 
 @partial(
@@ -68,6 +76,20 @@ class Target:
             return self.rows
         leaves = jax.tree.leaves(self.data)
         return leaves[0].shape[0] if leaves else 1
+
+    def require(self, needs: Iterable[str], what: str) -> None:
+        """Refuse a model that lacks what an algorithm or a word of the call needs.
+
+        Raises:
+            ValueError: one of `needs`, names of attributes, is `None`.
+        """
+        for need in sorted(needs):
+            if getattr(self, need) is None:
+                usual = (
+                    f"`{need}`. Give `Model(..., {need}=...)`, or use `crewel.wrap`, whose models "
+                    "have it."
+                )
+                raise ValueError(f"`{what}` needs a model with {_NEEDS.get(need, usual)}")
 
     def on(self, batch: Any) -> Target:
         """The estimate of this density on a batch of n rows.
@@ -173,8 +195,8 @@ class Algorithm:
             and how many at its start only travel and are never kept; or `None`.
         own_batches: whether it draws its batches itself: its steps see all rows, and
             `Target.batch_size`.
-        gradients: the least and the most gradients that one step takes, from the options (`inf`
-            where there is no bound); `None` where it cannot be said. For forecasts.
+        gradients: the least and the most gradients that one step takes (`inf`: no bound), or a
+            function of the options that says them; `None` where it cannot be said. For forecasts.
     """
 
     name: str
@@ -198,7 +220,7 @@ class Algorithm:
     test: Mapping[str, Any] = field(default_factory=dict)
     cycle: Callable[[Mapping[str, Any]], tuple[int, int]] | None = None
     own_batches: bool = False
-    gradients: Callable[[Mapping[str, Any]], tuple[float, float]] | None = None
+    gradients: Gradients | Callable[[Mapping[str, Any]], Gradients] | None = None
 
     @property
     def resumable(self) -> bool:

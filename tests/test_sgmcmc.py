@@ -79,12 +79,10 @@ def visits(batches, steps, first=0):
     ).target()
     key = jax.random.key(7)
 
-    def body(carried, step):
-        carried = minibatch.turn(batches, key, step, carried)
-        return carried, minibatch.at(batches, target, None, key, step, carried).data
+    def rows(step):
+        return minibatch.at(batches, target, None, key, step, step).data
 
-    start = minibatch.begin(batches, key, jnp.int32(first))
-    return np.asarray(jax.lax.scan(body, start, jnp.arange(first, first + steps))[1])
+    return np.asarray(jax.lax.map(rows, jnp.arange(first, first + steps)))
 
 
 def test_epochs_visit_each_row_once():
@@ -92,6 +90,29 @@ def test_epochs_visit_each_row_once():
     for epoch in seen:
         assert sorted(epoch) == list(range(20))
     assert not np.array_equal(seen[0], seen[1])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 255, 256, 257, 1797])
+def test_an_order_is_a_permutation(rows):
+    order = minibatch.order(jax.random.key(rows), 1, rows)
+    assert sorted(order.tolist()) == list(range(rows))
+    some = minibatch.order(jax.random.key(rows), 1, rows, jnp.arange(rows - 1, rows))
+    assert some == order[-1]
+
+
+@pytest.mark.parametrize("rows", [3, 5, 8, 9, 17])
+def test_orders_are_uniform(rows):
+    """Every pair of rows is as often the first two of an epoch: chi-squared over the pairs."""
+    epochs = 50_000
+    first_two = jax.vmap(lambda e: minibatch.order(jax.random.key(0), e, rows, jnp.arange(2)))
+    pairs = np.asarray(jax.jit(first_two)(jnp.arange(epochs)))
+    count = np.zeros((rows, rows))
+    np.add.at(count, (pairs[:, 0], pairs[:, 1]), 1)
+    assert (np.diag(count) == 0).all()
+    expected = epochs / (rows * (rows - 1))
+    statistic = ((count[~np.eye(rows, dtype=bool)] - expected) ** 2 / expected).sum()
+    freedom = rows * (rows - 1) - 1
+    assert abs(statistic - freedom) < 5 * np.sqrt(2 * freedom)
 
 
 def test_epoch_leaves_out_rows_that_do_not_fill_a_batch_others_each_time():

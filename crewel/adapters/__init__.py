@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from crewel.adapters import (
     blackjax,
+    blackjax_control_variates,
     blackjax_ensemble,
     blackjax_langevin,
     blackjax_mclmc,
@@ -32,6 +33,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     *numpyro_ensemble.ROWS,
     *blackjax.ROWS,
     *blackjax_sgmcmc.ROWS,
+    *blackjax_control_variates.ROWS,
     *sgmcmc.ROWS,
     *numpyro_hmcecs.ROWS,
     *blackjax_langevin.ROWS,

@@ -188,14 +188,13 @@ def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 
-def _dynamic_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, float("inf")  # the length is what a function of the user's draws
+_DYNAMIC_GRADIENTS = (1, float("inf"))  # the length is what a function of the user's draws
 
 
 _ENGINES = {
     "nuts": (_tree, _nuts_gradients),
     "hmc": (trajectory, _hmc_gradients),
-    "dynamic_hmc": (trajectory, _dynamic_gradients),
+    "dynamic_hmc": (trajectory, _DYNAMIC_GRADIENTS),
 }
 
 

@@ -144,10 +144,6 @@ def _chees_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return 1, options["max_leapfrog_steps"]
 
 
-def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 1
-
-
 def _row(name: str, summary: str, reference: str, adaptation: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{name}",
@@ -194,6 +190,6 @@ ROWS = (
         warmup=_meads_warmup,
         words={"num_chains": 64},
         test={"num_warmup": 500, "num_draws": 200, "thinning": 5},
-        gradients=_one_gradient,
+        gradients=(1, 1),
     ),
 )

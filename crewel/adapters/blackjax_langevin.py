@@ -163,10 +163,6 @@ def _step(kernel: _Kernel, target: Target, key, state: _State, /, *, step_size, 
     return state._replace(inner=inner), inner.position, common | kernel.stats(info)
 
 
-def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 1
-
-
 def _row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{kind}",
@@ -182,7 +178,7 @@ def _row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
         reserved=("logdensity_fn", "inverse_mass_matrix", "momentum_inverse_scale"),
         step=partial(_step, _KERNELS[kind]),
         warmup=Stepped(partial(_init, _KERNELS[kind]), partial(_update, _KERNELS[kind])),
-        gradients=_one_gradient,
+        gradients=(1, 1),
         **row,
     )
 

@@ -112,8 +112,7 @@ def _adjusted_step(
     return (inner, tuned), inner.position, stats | trajectory(info)
 
 
-def _mclmc_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 2, 2  # of the isokinetic McLachlan integrator
+_MCLMC_GRADIENTS = (2, 2)  # of the isokinetic McLachlan integrator
 
 
 def _adjusted_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
@@ -137,7 +136,7 @@ ROWS = (
         defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
         bias="No accept step: the step size leaves a bias, kept small by the energy error.",
         test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
-        gradients=_mclmc_gradients,
+        gradients=_MCLMC_GRADIENTS,
     ),
     Algorithm(
         name="blackjax_adjusted_mclmc",

@@ -10,24 +10,14 @@ import jax
 import jax.numpy as jnp
 
 from crewel import step_size as steps
-from crewel.adapters.sgmcmc import (
-    DATA,
-    NOISE,
-    OPTIONS,
-    Kind,
-    State,
-    finish,
-    init,
-    one_gradient,
-    step,
-    warmup,
-)
-from crewel.protocol import Algorithm, Stepped, Target
+from crewel.adapters.sgmcmc import NOISE, OPTIONS, Kind, step, warmup
+from crewel.protocol import APART, Algorithm, Target
 
 # --- Langevin -----------------------------------------------------------------------------------
 
 
-def _nothing(*_: Any, **__: Any) -> tuple[()]:
+def nothing(*_: Any, **__: Any) -> tuple[()]:
+    """The inner state of a kind that keeps none."""
     return ()
 
 
@@ -44,7 +34,7 @@ def _sgld(target: Target, key, position, inner, size, temperature, **_: Any):
     return position, inner, {"lp_estimate": value}
 
 
-SGLD = Kind(_nothing, _sgld, _langevin)
+SGLD = Kind(nothing, _sgld, _langevin)
 
 
 class Contour(NamedTuple):
@@ -111,7 +101,7 @@ def _sghmc_auto(found: steps.Pilot, *, num_integration_steps: int, **_: Any) -> 
     return steps.hamiltonian(found, num_integration_steps)
 
 
-SGHMC = Kind(_nothing, _sghmc, _sghmc_auto)
+SGHMC = Kind(nothing, _sghmc, _sghmc_auto)
 
 
 def _sgnht_begin(target: Target, key, position, *, alpha: float, **_: Any) -> Any:
@@ -172,75 +162,17 @@ CYCLICAL_SGLD = _cyclical(SGLD, lambda curvature: 1 / curvature)
 CYCLICAL_SGHMC = _cyclical(SGHMC, lambda curvature: 1 / jnp.sqrt(curvature))
 
 
-# --- control variates ---------------------------------------------------------------------------
-
-
-class Centre(NamedTuple):
-    """Where the control variates are centred, the full gradient there, and Adam's state."""
-
-    position: Any
-    gradient: Any
-    optimizer: Any
-
-
-def _adam(num_warmup: int, learning_rate: float) -> Any:
-    import optax
-
-    return optax.adam(optax.cosine_decay_schedule(learning_rate, max(1, num_warmup)))
-
-
-def _cv_init(kind: Kind, target: Target, key, position, num_warmup, *, learning_rate, **options):
-    state = init(kind, target, key, position, num_warmup, **options)
-    optimizer = _adam(num_warmup, learning_rate).init(position)
-    gradient = jax.grad(target.log_density)(position)
-    return state._replace(inner=Centre(position, gradient, optimizer))
-
-
-def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **_: Any):
-    import optax
-
-    gradient = jax.grad(lambda z: -target.log_density(z) / target.num_data)(state.position)
-    updates, optimizer = _adam(num_warmup, learning_rate).update(gradient, state.inner.optimizer)
-    position = optax.apply_updates(state.position, updates)
-    return State(position, state.inner._replace(optimizer=optimizer), state.step + 1, state.tuned)
-
-
-def _cv_finish(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **options):
-    gradient = jax.grad(target.log_density)(state.position)
-    state = finish(kind, target, key, state, num_warmup, **options)
-    return state._replace(inner=Centre(state.position, gradient, state.inner.optimizer))
-
-
-def _cv_sgld(target: Target, key, position, inner, size, temperature, **_: Any):
-    import blackjax
-
-    value, here = jax.value_and_grad(target.log_density)(position)
-    there = jax.grad(target.log_density)(inner.position)
-    gradient = jax.tree.map(lambda full, a, b: full + (a - b), inner.gradient, here, there)
-    kernel = blackjax.sgld.build_kernel()
-    position = kernel(key, position, lambda *_: gradient, target.data, size, temperature)
-    return position, inner, {"lp_estimate": value}
-
-
-def _cv_auto(found: steps.Pilot, **_: Any) -> Any:
-    return steps.langevin(found._replace(noise=jnp.zeros_like(found.noise)))
-
-
-CV_SGLD = Kind(_nothing, _cv_sgld, _cv_auto)
-
-
 # --- rows ---------------------------------------------------------------------------------------
-
-
-def _two(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 2, 2
 
 
 def _trajectory(options: Mapping[str, Any]) -> tuple[float, float]:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 
-def _row(name: str, kernel: str, kind: Kind, summary: str, reference: str, **row: Any) -> Algorithm:
+def row(
+    name: str, kernel: str, kind: Kind, summary: str, reference: str, **fields: Any
+) -> Algorithm:
+    """A row of a kind of `blackjax.sgmcmc.<kernel>`."""
     return Algorithm(
         name=f"blackjax_{name}",
         family="sgmcmc",
@@ -251,9 +183,9 @@ def _row(name: str, kernel: str, kind: Kind, summary: str, reference: str, **row
         options_of=(f"blackjax.sgmcmc.{kernel}.as_top_level_api",),
         reserved=("grad_estimator", "logdensity_estimator", "gradient_estimator"),
         step=partial(step, kind),
-        needs=DATA,
-        defaults=OPTIONS | row.pop("defaults", {}),
-        **({"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": one_gradient} | row),
+        needs=APART,
+        defaults=OPTIONS | fields.pop("defaults", {}),
+        **({"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": (1, 1)} | fields),
     )
 
 
@@ -261,7 +193,7 @@ _CYCLE = {"cycle_length": 500, "exploration": 0.8}
 _KICKS = {"num_integration_steps": 10, "alpha": 0.01, "beta": 0}
 
 ROWS = (
-    _row(
+    row(
         "sgld",
         "sgld",
         SGLD,
@@ -269,7 +201,7 @@ ROWS = (
         "Welling & Teh 2011",
         test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10},
     ),
-    _row(
+    row(
         "sghmc",
         "sghmc",
         SGHMC,
@@ -279,7 +211,7 @@ ROWS = (
         test={"step_size": 0.005, "num_warmup": 200, "num_draws": 2000, "thinning": 3},
         gradients=_trajectory,
     ),
-    _row(
+    row(
         "sgnht",
         "sgnht",
         SGNHT,
@@ -290,7 +222,7 @@ ROWS = (
         | {"thinning": 10},
         bias=f"{NOISE}; noise of another size in each direction leaves other temperatures.",
     ),
-    _row(
+    row(
         "csgld",
         "csgld",
         CSGLD,
@@ -302,22 +234,7 @@ ROWS = (
         | {"energy_gap": 10.0, "num_partitions": 50},
         bias=f"{NOISE}; draws are of the flattened density, weigh them by `stats['log_weight']`.",
     ),
-    _row(
-        "sgld_cv",
-        "sgld",
-        CV_SGLD,
-        "SGLD with control variates; the warm-up finds the mode they are centred on, by Adam",
-        "Baker, Fearnhead, Fox & Nemeth 2019",
-        defaults={"learning_rate": 1e-2},
-        warmup=Stepped(
-            partial(_cv_init, CV_SGLD),
-            partial(_cv_update, CV_SGLD),
-            finish=partial(_cv_finish, CV_SGLD),
-        ),
-        test={"step_size": 4e-4, "num_warmup": 1000, "num_draws": 2000, "thinning": 10},
-        gradients=_two,
-    ),
-    _row(
+    row(
         "cyclical_sgld",
         "sgld",
         CYCLICAL_SGLD,
@@ -329,7 +246,7 @@ ROWS = (
         test={"step_size": 2e-3, "cycle_length": 4000, "exploration": 0.5, "num_draws": 2000}
         | {"thinning": 10},
     ),
-    _row(
+    row(
         "cyclical_sghmc",
         "sghmc",
         CYCLICAL_SGHMC,

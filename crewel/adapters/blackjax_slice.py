@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -61,10 +60,6 @@ def _step(move: str, target: Target, key, state: Any, **options: Any):
     return state, state.position, {k: jnp.asarray(v) for k, v in stats.items()}
 
 
-def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 0, 0
-
-
 ROWS = (
     Algorithm(
         name="blackjax_slice",
@@ -78,7 +73,7 @@ ROWS = (
         step=partial(_step, "coordinates"),
         warmup=Stepped(_coordinates_init, partial(_update, "coordinates")),
         test={"num_warmup": 100, "num_draws": 1000},
-        gradients=_no_gradient,
+        gradients=(0, 0),
     ),
     Algorithm(
         name="blackjax_elliptical_slice",
@@ -93,6 +88,6 @@ ROWS = (
         warmup=Stepped(_ellipse_init, partial(_update, "ellipse")),
         needs=frozenset({"gaussian", "log_prior", "log_likelihood", "data"}),
         test={"num_warmup": 200, "num_draws": 1000, "thinning": 5},
-        gradients=_no_gradient,
+        gradients=(0, 0),
     ),
 )

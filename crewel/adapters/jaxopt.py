@@ -5,7 +5,6 @@ jaxopt is no longer developed; Optax and Optimistix have successors of each.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -38,8 +37,7 @@ def _step(kind: str, target: Target, key, state: Any, **options):
     return (position, inner), position, {"loss": -target.log_density(position)}
 
 
-def _gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, float("inf")  # the line search's
+_GRADIENTS = (1, float("inf"))  # the line search's
 
 
 def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
@@ -65,7 +63,7 @@ def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algo
         ),
         step=partial(_step, kind),
         warmup=partial(_init, kind),
-        gradients=_gradients,
+        gradients=_GRADIENTS,
         **row,
     )
 

@@ -83,29 +83,15 @@ def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return 1, 2 ** max(depth if isinstance(depth, tuple) else (depth,)) - 1
 
 
-def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+    """Of a transition of HMC, for forecasts."""
     # With a trajectory's length instead, the step size decides, which is not known yet.
     steps = options["num_steps"]
     return (1, float("inf")) if steps is None else (steps, steps)
 
 
-def _one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 1
-
-
-def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 0, 0
-
-
-def _row(
-    name: str,
-    kind: str,
-    summary: str,
-    reference: str,
-    stats: Callable[[Any], dict[str, Any]],
-    frozen: Mapping[str, Any] = _FROZEN,
-    **row: Any,
-) -> Algorithm:
+def row(name: str, kind: str, summary: str, reference: str, **fields: Any) -> Algorithm:
+    """A row of the sampler `numpyro.infer.<kind>`."""
     return Algorithm(
         name=name,
         family="mcmc",
@@ -115,10 +101,22 @@ def _row(
         module="numpyro",
         options_of=(f"numpyro.infer.{kind}",),
         reserved=("model", "potential_fn", "kinetic_fn", "init_strategy"),
-        step=partial(_step, kind, stats, frozen),
-        warmup=Stepped(partial(_init, kind), partial(_update, kind)),
-        **row,
+        **fields,
     )
+
+
+def _row(
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    stats: Callable[[Any], dict[str, Any]],
+    frozen: Mapping[str, Any] = _FROZEN,
+    **fields: Any,
+) -> Algorithm:
+    step = partial(_step, kind, stats, frozen)
+    warmup = Stepped(partial(_init, kind), partial(_update, kind))
+    return row(name, kind, summary, reference, step=step, warmup=warmup, **fields)
 
 
 ROWS = (
@@ -138,7 +136,7 @@ ROWS = (
         "Duane et al. 1987; Neal 2011",
         _trajectory,
         test={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
-        gradients=_hmc_gradients,
+        gradients=hmc_gradients,
     ),
     _row(
         "numpyro_barker",
@@ -147,7 +145,7 @@ ROWS = (
         "Livingstone & Zanella 2022",
         _proposal,
         test={"num_warmup": 2000, "num_draws": 1000, "thinning": 10},
-        gradients=_one_gradient,
+        gradients=(1, 1),
     ),
     _row(
         "numpyro_sa",
@@ -158,6 +156,6 @@ ROWS = (
         frozen={},
         # A step replaces one of the points; with few points it is slow to reach the tails.
         test={"num_warmup": 3000, "num_draws": 400, "thinning": 25, "adapt_state_size": 100},
-        gradients=_no_gradient,
+        gradients=(0, 0),
     ),
 )

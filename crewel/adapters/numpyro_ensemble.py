@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from crewel.adapters.numpyro import row
 from crewel.protocol import Algorithm, Position, Stepped, Target
 from crewel.trees import strong
 
@@ -62,10 +63,6 @@ def _nothing(_: Any) -> dict[str, Any]:
     return {}
 
 
-def _no_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 0, 0
-
-
 def _row(
     name: str,
     kind: str,
@@ -73,25 +70,21 @@ def _row(
     reference: str,
     stats: Callable[[Any], dict[str, Any]],
     frozen: Mapping[str, Any],
-    **row: Any,
+    **fields: Any,
 ) -> Algorithm:
-    return Algorithm(
-        name=name,
-        family="mcmc",
-        summary=summary,
-        reference=reference,
-        requires="",
-        module="numpyro",
-        options_of=(f"numpyro.infer.{kind}",),
-        reserved=("model", "potential_fn", "init_strategy"),
+    return row(
+        name,
+        kind,
+        summary,
+        reference,
         step=partial(_step, kind, stats, frozen),
         warmup=Stepped(partial(_init, kind), partial(_update, kind)),
         cross_chain=True,
         # At least twice as many chains as parameters, an even number.
         words={"num_chains": 64},
         lacks=frozenset({"chain_method"}),
-        gradients=_no_gradient,
-        **row,
+        gradients=(0, 0),
+        **fields,
     )
 
 

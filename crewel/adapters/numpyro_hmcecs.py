@@ -15,8 +15,9 @@ import jax
 from jax.flatten_util import ravel_pytree
 from jax.scipy.optimize import minimize
 
+from crewel.adapters.numpyro import hmc_gradients
 from crewel.minibatch import take
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.protocol import APART, Algorithm, Position, Stepped, Target
 from crewel.trees import leaf_paths, named_leaves
 
 PLATE = "rows of the batch"
@@ -92,12 +93,6 @@ def _step(target: Target, key, state: Any, **options: Any):
     return state, position, stats
 
 
-def _gradients(options: Any) -> tuple[float, float]:
-    # With a trajectory's length instead, the step size decides, which is not known yet.
-    steps = options["num_steps"]
-    return (1, float("inf")) if steps is None else (steps, steps)
-
-
 ROWS = (
     Algorithm(
         name="numpyro_hmcecs",
@@ -117,12 +112,12 @@ ROWS = (
         defaults={"num_blocks": 1, "degree": 2, "trajectory_length": 1.5},
         step=_step,
         warmup=Stepped(_init, _update),
-        needs=frozenset({"data", "log_prior", "log_likelihood"}),
+        needs=APART,
         lacks=frozenset({"replacement", "batches", "num_rows"}),
         own_batches=True,
         bias="The batch's estimate of the likelihood is unbiased only where the rest of the Taylor "
         "expansion is normal.",
         test={"num_warmup": 500, "num_draws": 1000, "num_blocks": 4},
-        gradients=_gradients,
+        gradients=hmc_gradients,
     ),
 )

@@ -86,30 +86,20 @@ def _step(
     return (position, inner), best, {"loss": loss * target.num_data}
 
 
-def _gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 1
-
-
-def _sophia_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 3  # a product with the Hessian at some steps
-
-
-def _lbfgs_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 2, float("inf")  # the line search's
-
-
 def _row(
     name: str,
     summary: str,
     reference: str,
+    steps: int,
     *,
+    rate: float | None = 1e-2,
+    test: Mapping[str, float] = MappingProxyType({}),
     path: str = "",
-    gradients: Any = _gradients,
-    reserved: tuple[str, ...] = (),
     read: str = "",
     quirks: Mapping[str, bool] = MappingProxyType({}),
     **row: Any,
 ) -> Algorithm:
+    """A row; `rate` is the default learning rate, `steps` and `test` are the budget of its test."""
     path = path or name
     return Algorithm(
         name=f"optax_{name}",
@@ -119,193 +109,114 @@ def _row(
         requires="",
         module="optax",
         options_of=(f"optax.{path}",),
-        reserved=reserved,
         step=partial(_step, path, read=read, **quirks),
         warmup=partial(_init, path, **quirks),
-        gradients=gradients,
-        **row,
+        defaults={} if rate is None else {"learning_rate": rate},
+        test={"num_steps": steps} | dict(test),
+        **({"reserved": (), "gradients": (1, 1)} | row),
     )
 
 
-def _rate(learning_rate: float) -> dict[str, Any]:
-    return {"learning_rate": learning_rate}
-
-
+# fmt: off
 ROWS = (
     _row(
-        "adabelief",
-        "Adam with the variance about the predicted gradient",
-        "Zhuang et al. 2020",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
+        "adabelief", "Adam with the variance about the predicted gradient",
+        "Zhuang et al. 2020", 2000,
     ),
     _row(
-        "adadelta",
-        "Per-parameter rates from windows of gradients and updates",
-        "Zeiler 2012",
-        defaults=_rate(1.0),
-        test={"num_steps": 4000, "learning_rate": 0.3, "eps": 1e-3},
+        "adadelta", "Per-parameter rates from windows of gradients and updates",
+        "Zeiler 2012", 4000,
+        rate=1.0,
+        test={"learning_rate": 0.3, "eps": 0.001},
     ),
     _row(
-        "adafactor",
-        "Adam with factored second moments, for memory",
-        "Shazeer & Stern 2018",
-        defaults=_rate(1e-2),
-        test={"num_steps": 4000},
+        "adafactor", "Adam with factored second moments, for memory", "Shazeer & Stern 2018", 4000,
     ),
     _row(
-        "adagrad",
-        "Rates that fall with the sum of squared gradients",
-        "Duchi, Hazan & Singer 2011",
-        defaults=_rate(1e-1),
-        test={"num_steps": 4000, "learning_rate": 0.5},
+        "adagrad", "Rates that fall with the sum of squared gradients",
+        "Duchi, Hazan & Singer 2011", 4000,
+        rate=0.1,
+        test={"learning_rate": 0.5},
+    ),
+    _row("adam", "Adaptive moments", "Kingma & Ba 2015", 2000),
+    _row("adamax", "Adam with the maximum norm", "Kingma & Ba 2015", 2000),
+    _row(
+        "adamw", "Adam with decoupled weight decay", "Loshchilov & Hutter 2019", 2000,
+        test={"weight_decay": 0.0},
     ),
     _row(
-        "adam",
-        "Adaptive moments",
-        "Kingma & Ba 2015",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
+        "amsgrad", "Adam with second moments that never fall", "Reddi, Kale & Kumar 2018", 4000,
+        test={"learning_rate": 0.05},
     ),
     _row(
-        "adamax",
-        "Adam with the maximum norm",
-        "Kingma & Ba 2015",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
+        "fromage", "Steps relative to each layer's norm", "Bernstein et al. 2020", 6000,
+        test={"learning_rate": 0.002},
     ),
     _row(
-        "adamw",
-        "Adam with decoupled weight decay",
-        "Loshchilov & Hutter 2019",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000, "weight_decay": 0.0},
+        "lamb", "Adam with steps relative to each layer's norm, for large batches",
+        "You et al. 2020", 4000,
+        test={"learning_rate": 0.002},
     ),
     _row(
-        "amsgrad",
-        "Adam with second moments that never fall",
-        "Reddi, Kale & Kumar 2018",
-        defaults=_rate(1e-2),
-        test={"num_steps": 4000, "learning_rate": 0.05},
+        "lbfgs", "Limited-memory BFGS with a zoom line search", "Liu & Nocedal 1989", 50,
+        rate=None,
+        gradients=(2, float("inf")),  # the line search's
     ),
     _row(
-        "fromage",
-        "Steps relative to each layer's norm",
-        "Bernstein et al. 2020",
-        defaults=_rate(1e-2),
-        test={"num_steps": 6000, "learning_rate": 2e-3},
+        "lion", "The sign of a momentum", "Chen et al. 2023", 6000,
+        rate=0.001,
+        test={"weight_decay": 0.0},
     ),
     _row(
-        "lamb",
-        "Adam with steps relative to each layer's norm, for large batches",
-        "You et al. 2020",
-        defaults=_rate(1e-2),
-        test={"num_steps": 4000, "learning_rate": 2e-3},
-    ),
-    _row(
-        "lbfgs",
-        "Limited-memory BFGS with a zoom line search",
-        "Liu & Nocedal 1989",
-        gradients=_lbfgs_gradients,
-        test={"num_steps": 50},
-    ),
-    _row(
-        "lion",
-        "The sign of a momentum",
-        "Chen et al. 2023",
-        defaults=_rate(1e-3),
-        test={"num_steps": 6000, "weight_decay": 0.0},
-    ),
-    _row(
-        "muon",
-        "Orthogonalised momentum for matrices, Adam for the rest",
-        "Jordan et al. 2024",
+        "muon", "Orthogonalised momentum for matrices, Adam for the rest",
+        "Jordan et al. 2024", 2000,
         path="contrib.muon",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
     ),
+    _row("nadam", "Adam with Nesterov's momentum", "Dozat 2016", 2000),
     _row(
-        "nadam",
-        "Adam with Nesterov's momentum",
-        "Dozat 2016",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
-    ),
-    _row(
-        "noisy_sgd",
-        "Gradient descent with Gaussian noise that dies out",
-        "Neelakantan et al. 2014",
+        "noisy_sgd", "Gradient descent with Gaussian noise that dies out",
+        "Neelakantan et al. 2014", 2000,
+        test={"learning_rate": 0.05},
         reserved=("key", "seed"),
         quirks={"noisy": True},
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000, "learning_rate": 0.05},
     ),
+    _row("novograd", "Adam with one second moment a layer", "Ginsburg et al. 2019", 4000),
     _row(
-        "novograd",
-        "Adam with one second moment a layer",
-        "Ginsburg et al. 2019",
-        defaults=_rate(1e-2),
-        test={"num_steps": 4000},
-    ),
-    _row(
-        "prodigy",
-        "Adam that finds its own learning rate",
-        "Mishchenko & Defazio 2024",
+        "prodigy", "Adam that finds its own learning rate", "Mishchenko & Defazio 2024", 4000,
         path="contrib.prodigy",
-        test={"num_steps": 4000},
+        rate=None,
+    ),
+    _row("radam", "Adam with a rectified start", "Liu et al. 2020", 2000),
+    _row(
+        "rmsprop", "Gradients over their running root mean square", "Hinton 2012, lecture 6e", 4000,
+        test={"learning_rate": 0.002},
     ),
     _row(
-        "radam",
-        "Adam with a rectified start",
-        "Liu et al. 2020",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
-    ),
-    _row(
-        "rmsprop",
-        "Gradients over their running root mean square",
-        "Hinton 2012, lecture 6e",
-        defaults=_rate(1e-2),
-        test={"num_steps": 4000, "learning_rate": 2e-3},
-    ),
-    _row(
-        "schedule_free",
-        "AdamW whose average replaces a schedule of the learning rate",
-        "Defazio et al. 2024",
+        "schedule_free", "AdamW whose average replaces a schedule of the learning rate",
+        "Defazio et al. 2024", 2000,
         path="contrib.schedule_free_adamw",
+        test={"learning_rate": 0.05},
         read="contrib.schedule_free_eval_params",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000, "learning_rate": 0.05},
     ),
     _row(
-        "sgd",
-        "Gradient descent, with momentum where asked",
-        "Robbins & Monro 1951",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000, "momentum": 0.9},
+        "sgd", "Gradient descent, with momentum where asked", "Robbins & Monro 1951", 2000,
+        test={"momentum": 0.9},
     ),
     _row(
-        "sm3",
-        "Adagrad with second moments of rows and columns, for memory",
-        "Anil et al. 2019",
+        "sm3", "Adagrad with second moments of rows and columns, for memory",
+        "Anil et al. 2019", 4000,
+        rate=0.1,
+        test={"learning_rate": 0.5},
         quirks={"scalars": False},  # Optax's fails on leaves without an axis
-        defaults=_rate(1e-1),
-        test={"num_steps": 4000, "learning_rate": 0.5},
     ),
     _row(
-        "sophia",
-        "Clipped steps with an estimated diagonal of the Hessian",
-        "Liu et al. 2024",
+        "sophia", "Clipped steps with an estimated diagonal of the Hessian",
+        "Liu et al. 2024", 4000,
         path="contrib.sophia",
-        gradients=_sophia_gradients,
-        defaults=_rate(1e-3),
-        test={"num_steps": 4000, "weight_decay": 0.0, "learning_rate": 5e-3},
+        rate=0.001,
+        test={"weight_decay": 0.0, "learning_rate": 0.005},
+        gradients=(1, 3),  # a product with the Hessian at some steps
     ),
-    _row(
-        "yogi",
-        "Adam with second moments that change slowly",
-        "Zaheer et al. 2018",
-        defaults=_rate(1e-2),
-        test={"num_steps": 2000},
-    ),
+    _row("yogi", "Adam with second moments that change slowly", "Zaheer et al. 2018", 2000),
 )
+# fmt: on

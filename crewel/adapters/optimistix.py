@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -75,10 +75,6 @@ def _step(kind: str, target: Target, key, state: Any, **options):
     return (position, arrays, done), position, {"loss": -target.log_density(position)}
 
 
-def _gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 2
-
-
 def _row(
     name: str, kind: str, summary: str, reference: str, *, options_of: tuple[str, ...] = (), **row
 ) -> Algorithm:
@@ -104,7 +100,7 @@ ROWS = (
         "BFGS",
         "BFGS with a dense inverse Hessian and backtracking",
         "Nocedal & Wright 2006, chapter 6",
-        gradients=_gradients,
+        gradients=(1, 2),
         test={"num_steps": 200},
     ),
     _row(
@@ -112,7 +108,7 @@ ROWS = (
         "LBFGS",
         "Limited-memory BFGS with backtracking",
         "Liu & Nocedal 1989",
-        gradients=_gradients,
+        gradients=(1, 2),
         test={"num_steps": 200},
     ),
     _row(
@@ -127,7 +123,7 @@ ROWS = (
         "NonlinearCG",
         "Conjugate gradients with backtracking",
         "Shewchuk 1994",
-        gradients=_gradients,
+        gradients=(1, 2),
         test={"num_steps": 1000},
     ),
 )

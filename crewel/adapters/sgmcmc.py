@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,9 +11,8 @@ import jax.numpy as jnp
 
 from crewel import step_size as steps
 from crewel.minibatch import random_batch
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.protocol import APART, Algorithm, Position, Stepped, Target
 
-DATA = frozenset({"data", "log_prior", "log_likelihood"})
 NOISE = "No accept step, and the gradient's own noise: both leave a bias that vanishes with the "
 NOISE += "step size"
 OPTIONS = {"step_size": "auto", "temperature": 1.0}
@@ -97,11 +96,6 @@ def warmup(kind: Kind) -> Stepped:
     return Stepped(partial(init, kind), partial(update, kind), finish=partial(finish, kind))
 
 
-def one_gradient(_: Mapping[str, Any]) -> tuple[float, float]:
-    """For forecasts."""
-    return 1, 1
-
-
 # --- preconditioned -----------------------------------------------------------------------------
 
 
@@ -159,11 +153,11 @@ ROWS = (
         reserved=("square",),
         step=partial(step, PSGLD),
         warmup=warmup(PSGLD),
-        needs=DATA,
+        needs=APART,
         defaults=OPTIONS | {"decay": 0.99, "damping": 1e-5},
         bias=f"{NOISE}; the change of the preconditioner is left out, as in the paper.",
         test={"step_size": 1e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
         | {"decay": 0.999},
-        gradients=one_gradient,
+        gradients=(1, 1),
     ),
 )

@@ -119,10 +119,6 @@ def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return options["num_leapfrog_steps"], options["num_leapfrog_steps"]
 
 
-def _mala_gradients(_: Mapping[str, Any]) -> tuple[float, float]:
-    return 1, 1
-
-
 def _snaper_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return 1, options["max_leapfrog_steps"]
 
@@ -201,7 +197,7 @@ ROWS = (
         reference="Roberts & Tweedie 1996; Roberts & Rosenthal 1998",
         defaults={"step_size": 0.01, "target_accept_prob": 0.574},
         test={"num_warmup": 1000, "num_draws": 2000, "thinning": 5},
-        gradients=_mala_gradients,
+        gradients=(1, 1),
     ),
     _row(
         "snaper_hmc",

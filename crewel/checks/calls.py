@@ -10,7 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from crewel import driver, minibatch
+from crewel import minibatch
 from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.checks.words import duration, memory, number
@@ -28,8 +28,9 @@ def keywords(context: Context) -> Check:
     row = _row(context)
     try:
         ours, theirs = split(row, context.kwargs)
-        driver.check_needs(context.model, row)
-        batches = minibatch.plan(context.model.target(), ours, family=row.family)
+        target = context.model.target()
+        target.require(row.needs, row.name)
+        batches = minibatch.plan(target, ours, family=row.family)
     except (TypeError, ValueError, ImportError) as error:
         return failed(str(error))
     if batches is not None:
@@ -152,7 +153,10 @@ def forecast(context: Context) -> Check:
     if words.get("batch_size") is not None and context.num_data:
         each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
-    least, most = row.gradients(backend_options(row) | context.options)
+    gradients = row.gradients
+    if callable(gradients):
+        gradients = gradients(backend_options(row) | context.options)
+    least, most = gradients
     if "num_steps" in words:  # draws from a fit take no gradients
         steps = words["num_steps"]
     else:
