@@ -106,21 +106,21 @@ class Run:
         self.programs: list[Program] = []
         if self.state is None:
             position = take(self.positions, block, self.placement.batched)
-            self.start = program(programs.start, self.spec, *common, warm, position)
+            self.start = program(programs.start, self.spec.warming, *common, warm, position)
             state = programs.spread_out(self.start.out_info, self.placement.devices)
             self.programs.append(self.start)
             warmup = self.row.warmup
             if isinstance(warmup, Stepped) and self.num_warmup:
                 args = self.target, given, warm, state, count, count
-                self.adapt = program(programs.adapt, self.spec, *args)
+                self.adapt = program(programs.adapt, self.spec.warming, *args)
                 self.programs.append(self.adapt)
                 if warmup.finish is not None:
-                    self.finish = program(programs.finish, self.spec, *common, warm, state)
+                    self.finish = program(programs.finish, self.spec.warming, *common, warm, state)
                     self.programs.append(self.finish)
         else:
             state = self.resumed(block)
         args = self.target, given, draw, state, first, count
-        self.sample = program(programs.sample, self.spec, *args)
+        self.sample = program(programs.sample, self.spec.drawing, *args)
         self.programs.append(self.sample)
 
     def buffer_length(self, draw: Any, block: np.ndarray) -> int:

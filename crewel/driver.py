@@ -100,6 +100,10 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
         raise ValueError(
             f"`{row.name}` has no draws to go on with; start another run with `init=`."
         )
+    if post.state is None:
+        raise ValueError(
+            "Resampled draws have no end to go on from; extend the run's own posterior."
+        )
     ours, theirs = split(row, dict(post.options) | {"num_draws": num_draws})
     words = ours | _plan(row, ours) | {"progress": progress}
     target, asked = extras.find(post.model, row, post.model.target(), words)

@@ -19,7 +19,9 @@ class Method:
         self.model = model
         self.row = row
         self.__doc__ = (
-            f"{row.summary}.\n\nReference: {row.reference}\n\nCrewel's words: "
+            f"{row.summary}.\n\n"
+            + (f"Bias: {row.bias}\n\n" if row.bias else "")
+            + f"Reference: {row.reference}\n\nCrewel's words: "
             f"{', '.join(f'{k}={v!r}' for k, v in words_of(row).items())}.\n"
             f"All else goes to {' and '.join(row.options_of)}."
         )

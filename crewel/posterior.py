@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +77,46 @@ class Posterior:
                 "This run kept what `collect=` returned, not parameters. Run without `collect=` "
                 "to predict, summarise weights, or start another run from it."
             )
+        if "log_weight" in self.stats:
+            warnings.warn(
+                f"Draws of `{self.algorithm}` carry weights, and averages over them do not use "
+                "these. `post.resampled()` has draws of equal weight.",
+                stacklevel=3,
+            )
         return self.draws
+
+    def resampled(self, seed: int = 0) -> Posterior:
+        """Draws of equal weight, of a sampler whose draws carry a `log_weight`.
+
+        Each chain's draws are drawn anew, with replacement, in proportion to their weights
+        (sampling importance resampling, Rubin 1988). Where weights are equal, all stays as it is.
+
+        Args:
+            seed: for the choice.
+
+        Returns:
+            A posterior with as many draws, without `log_weight`; it cannot be extended.
+
+        Examples:
+            >>> import crewel as cw, jax.numpy as jnp
+            >>> x = jnp.linspace(-1, 1, 20)[:, None]
+            >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
+            ...                 example={"w": jnp.zeros((1, 1))})
+            >>> post = model.sgmcmc.blackjax_csgld(seed=0, num_draws=100, progress=False)
+            >>> post.resampled().draws["w"].shape
+            (4, 100, 1, 1)
+        """
+        if "log_weight" not in self.stats:
+            return self
+        stats = dict(self.stats)
+        log_weight = stats.pop("log_weight")
+        weight = np.exp(log_weight - log_weight.max(1, keepdims=True))
+        random = np.random.default_rng(seed)
+        number = self.num_draws
+        chosen = np.stack([random.choice(number, number, p=w / w.sum()) for w in weight])
+        chains = np.arange(self.num_chains)[:, None]
+        draws, stats = jax.tree.map(lambda leaf: leaf[chains, chosen], (self.draws, stats))
+        return replace(self, draws=draws, stats=stats, state=None)
 
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.

@@ -8,7 +8,7 @@ serves any number of draws, and a run in pieces equals a run in one, bit for bit
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -50,6 +50,16 @@ class Spec:
     devices: int
     batches: Batches | None = None
     watch: Watch | None = None
+
+    @property
+    def warming(self) -> Spec:
+        """What is code in a warm-up: another number of draws compiles none of it anew."""
+        return replace(self, thinning=1, length=0, keep=True)
+
+    @property
+    def drawing(self) -> Spec:
+        """What is code in the draws, whatever the warm-up was."""
+        return replace(self, num_warmup=0)
 
 
 class Given(NamedTuple):

@@ -68,7 +68,7 @@ def main(only: tuple[str, ...]) -> None:
             run = getattr(getattr(model, row.family), row.name)
             init = {} if "init" in row.words else {"init": start}
             post = run(seed=0, progress=False, **budget(row), **init)
-            scores = post.metrics(x_test, y_test)
+            scores = post.resampled().metrics(x_test, y_test)
         except Exception as error:  # the next one may work
             print(f"{row.family + '.' + row.name:36} {type(error).__name__}: {error}"[:160])
             continue

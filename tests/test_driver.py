@@ -336,6 +336,20 @@ def test_new_data_of_the_same_shape_compiles_nothing():
     assert counts["compile"] > 0
 
 
+def test_what_has_not_changed_is_not_compiled_again(model):
+    call = QUICK | {"num_warmup": 30, "num_draws": 20}
+    model.mcmc.numpyro_nuts(seed=0, **call)
+    for change, compiled in (
+        ({"num_draws": 60}, 0),  # fits the same buffer
+        ({"num_draws": 200}, 1),  # the draws
+        ({"thinning": 2}, 1),
+        ({"num_warmup": 40}, 2),  # its start and its steps
+    ):
+        with counting() as counts:
+            model.mcmc.numpyro_nuts(seed=1, **call | change)
+        assert counts["compile"] == compiled, change
+
+
 def test_array_options_are_arguments(model):
     metric = {"inverse_mass_matrix": jnp.ones(3), "adapt_mass_matrix": False}
     model.mcmc.numpyro_nuts(seed=0, **QUICK, **metric)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -307,3 +309,33 @@ def test_bar_shows_the_latest_scores(classes, capsys):
     post = model.sgmcmc.blackjax_sgld(seed=0, **call)
     shown = capsys.readouterr().err.split("test_accuracy ")[-1].split(",")[0].split("]")[0]
     assert abs(float(shown) - post.stats["test_accuracy"][:, -1].mean()) < 1e-3
+
+
+# --- draws with weights -------------------------------------------------------------------------
+
+
+def test_resampled_draws_have_equal_weight(model):
+    post = model.sgmcmc.blackjax_csgld(seed=0, **QUICK | {"num_draws": 1000, "batch_size": 20})
+    # Every fourth draw of the first chain has nine times the weight, of the second chain all.
+    heavy = np.zeros((2, 1000), bool)
+    heavy[0, ::4], heavy[1] = True, True
+    post = replace(post, draws=heavy, stats={"log_weight": np.log(9.0) * heavy - 500.0})
+    found = post.resampled(seed=1).draws
+    assert found.shape == (2, 1000) and found[1].all()
+    share = 9 / (9 + 3)
+    assert abs(found[0].mean() - share) < 5 * np.sqrt(share * (1 - share) / 1000)
+    assert same(post.resampled(seed=1).draws, found)
+    assert not same(post.resampled(seed=2).draws, found)
+
+
+def test_weights_are_not_forgotten(classes):
+    model, x, y = classes
+    post = model.sgmcmc.blackjax_csgld(seed=0, **QUICK)
+    with pytest.warns(UserWarning, match=r"averages over them do not use these. `post.resampled"):
+        post.metrics(x, y)
+    even = post.resampled()
+    assert even.metrics(x, y)["lppd"] < 0 and set(post.stats) - set(even.stats) == {"log_weight"}
+    with pytest.raises(ValueError, match="extend the run's own posterior"):
+        even.extend(5)
+    plain = model.sgmcmc.blackjax_sgld(seed=0, **QUICK)
+    assert plain.resampled() is plain

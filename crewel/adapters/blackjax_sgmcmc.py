@@ -232,7 +232,8 @@ ROWS = (
         | {"step_size_stoch": 1e-3},
         test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
         | {"energy_gap": 10.0, "num_partitions": 50},
-        bias=f"{NOISE}; draws are of the flattened density, weigh them by `stats['log_weight']`.",
+        lacks=frozenset({"reduce", "evaluate"}),  # they average without weights
+        bias=f"{NOISE}; draws are of the flattened density, see `Posterior.resampled`.",
     ),
     row(
         "cyclical_sgld",
