@@ -92,8 +92,9 @@ test: lint test-current test-bayeux
 test-current: $(VENV)
 	.venv/bin/python -m pytest $(PYTEST_ARGS)
 
+# With XLA's optimizations, which the other tests do without.
 test-slow: $(VENV)
-	.venv/bin/python -m pytest -m slow
+	XLA_FLAGS= .venv/bin/python -m pytest -m slow
 
 # A lane whose Python is not here is skipped aloud: `make test` must work with any one Python.
 ifdef PYTHON_NEWEST

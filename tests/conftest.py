@@ -15,6 +15,13 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # The lane is the one of the environment: Oryx imports only in the lane bayeux.
 LANE = "bayeux" if importlib.util.find_spec("oryx") else "current"
 
+# Compiling is most of a test's time, and XLA's optimizations are most of compiling. Its emitters of
+# fused loops are what is slow to compile on JAX 0.10; 0.5 and 0.12 have no such flag.
+QUICK = "--xla_backend_optimization_level=0"
+if version("jaxlib").startswith("0.10."):
+    QUICK += " --xla_cpu_use_fusion_emitters=false"
+os.environ.setdefault("XLA_FLAGS", QUICK)
+
 # arviz-stats of the lane bayeux compiles with Numba where it is imported, and Numba's cache on disk
 # breaks for good when two processes fill it at once: fill it before xdist starts its workers.
 if LANE == "bayeux":
