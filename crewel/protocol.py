@@ -222,6 +222,10 @@ class Algorithm:
     own_batches: bool = False
     gradients: Gradients | Callable[[Mapping[str, Any]], Gradients] | None = None
 
+    def gradients_of(self, options: Mapping[str, Any]) -> Gradients | None:
+        """The least and the most gradients that one step takes with these options."""
+        return self.gradients(options) if callable(self.gradients) else self.gradients
+
     @property
     def resumable(self) -> bool:
         """Whether a run can be extended, and cut into pieces."""

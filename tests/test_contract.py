@@ -232,9 +232,10 @@ def test_chain_methods_agree(row):
     sequential = method(model, row)(seed=9, **own(row, chain_method="sequential"))
     assert same(parallel.draws, sequential.draws)
     vectorized = method(model, row)(seed=9, **own(row, chain_method="vectorized"))
-    # Another program, so other rounding: chains start alike and part later.
+    # Another program, so other rounding, which grows from step to step: chains part later. Other
+    # chains would be off by a standard deviation, about one.
     np.testing.assert_allclose(
-        first(vectorized.draws)[:, 0], first(sequential.draws)[:, 0], rtol=1e-2, atol=1e-3
+        first(vectorized.draws)[:, 0], first(sequential.draws)[:, 0], rtol=0.05, atol=0.01
     )
 
 

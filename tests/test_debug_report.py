@@ -253,7 +253,7 @@ def test_every_row_can_be_forecast(model):
 
     for row in ALGORITHMS:
         if row.gradients is not None:
-            least, most = row.gradients(backend_options(row))
+            least, most = row.gradients_of(backend_options(row))
             assert 0 <= least <= most, row.name  # none of those that only evaluate the density
 
 

@@ -147,15 +147,13 @@ def _free_memory() -> float | None:
 def forecast(context: Context) -> Check:
     """How long the call will take, from the measured time of one gradient."""
     row, words = _row(context), context.words
-    if row.gradients is None:
+    gradients = row.gradients_of(backend_options(row) | context.options)
+    if gradients is None:
         return skipped(f"`{row.name}` does not say how many gradients a step takes.")
     each, note = context.gradient_seconds, context.few
     if words.get("batch_size") is not None and context.num_data:
         each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
         note = f"on a batch of {words['batch_size']} rows"
-    gradients = row.gradients
-    if callable(gradients):
-        gradients = gradients(backend_options(row) | context.options)
     least, most = gradients
     if "num_steps" in words:  # draws from a fit take no gradients
         steps = words["num_steps"]
