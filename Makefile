@@ -94,7 +94,7 @@ test-current: $(VENV)
 
 # With XLA's optimizations, which the other tests do without.
 test-slow: $(VENV)
-	XLA_FLAGS= .venv/bin/python -m pytest -m slow
+	XLA_FLAGS= .venv/bin/python -m pytest $(PYTEST_ARGS) -m slow
 
 # A lane whose Python is not here is skipped aloud: `make test` must work with any one Python.
 ifdef PYTHON_NEWEST

@@ -202,6 +202,7 @@ def linear() -> Known:
         log_prior=Partial(_independent, loc, scale),
         log_likelihood=_line,
         gaussian=(loc, scale),
+        samplers={"prior": Partial(_independent_sample, loc, scale)},
         initial_state="uniform",
     )
     design = np.column_stack([np.ones(12), x])
@@ -225,6 +226,11 @@ def linear() -> Known:
 def _independent(loc, scale, params):
     priors = jax.tree.map(lambda m, s, p: dist.Normal(m, s).log_prob(p).sum(), loc, scale, params)
     return sum(jax.tree.leaves(priors))
+
+
+def _independent_sample(loc, scale, key):
+    keys = dict(zip(scale, jax.random.split(key, len(scale)), strict=True))
+    return jax.tree.map(lambda m, s, key: m + s * jax.random.normal(key, s.shape), loc, scale, keys)
 
 
 def _shrink(params, rows):

@@ -21,8 +21,16 @@ pytestmark = pytest.mark.slow
 # deviations are not compared: a mean field underestimates those of correlated parameters.
 LIMIT = 5.0
 BIAS = {"mcmc": 0.1, "vi": 0.3}
+# Eight schools has its mode 0.9 standard deviations of `mu` below the mean of `mu`, and at a `tau`
+# eight too large; logistic regression's is 0.34 off. `blackjax_multipathfinder` says so of itself:
+# its `pareto_k` is 0.9 and 1.1, above the 0.7 up to which its weights can be trusted.
 FAILURES = {
-    ("numpyro_sa", "gaussian"): "100 points are few for 20 dimensions, and slow to reach the tails"
+    ("numpyro_sa", "gaussian"): "100 points are few for 20 dimensions, and slow to reach the tails",
+    ("numpyro_auto_laplace", "eight_schools"): "a normal at the mode",
+    ("numpyro_auto_laplace", "logistic_regression"): "a normal at the mode of a skewed posterior",
+    ("blackjax_pathfinder", "eight_schools"): "normals on the way to the mode",
+    ("blackjax_multipathfinder", "eight_schools"): "normals on the way to the mode",
+    ("blackjax_multipathfinder", "gaussian"): "six pairs of gradients for 20 dimensions",
 }
 
 
