@@ -6,11 +6,13 @@ share one executable, and a second call with other data, seeds or priors compile
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,6 +20,7 @@ import numpy as np
 
 from crewel.trees import path_str
 
+CROWDED = 0.5  # of the memory maps that a process may have
 _LIMIT = 128  # programs kept; the least recently used goes first
 _SETTINGS = (
     "jax_enable_x64",
@@ -91,12 +94,29 @@ def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
 
 
 def forget() -> None:
-    """Drop all compiled programs, and with them the memory that their code takes.
+    """Drop all compiled programs, JAX's own too, and with them the memory that their code takes.
 
-    A long session over many models may want it; what is needed again is compiled again.
+    What is needed again is compiled again.
     """
     with _lock:
         _programs.clear()
+    jax.clear_caches()
+    gc.collect()
+
+
+def make_room() -> None:
+    """Forget, where the process nears the number of memory maps at which Linux aborts it.
+
+    A program takes some 300 of the usual 65,530, and JAX keeps each that it ever compiled: a
+    comparison of many algorithms or models would end in `LLVM compilation error`.
+    """
+    try:
+        most = int(Path("/proc/sys/vm/max_map_count").read_text())
+        maps = Path("/proc/self/maps").read_bytes().count(b"\n")
+    except OSError:  # another system
+        return
+    if maps > CROWDED * most:
+        forget()
 
 
 def compile_all(*programs: Program) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crewel import extras, initial, minibatch, one_shot
 from crewel.adapters import ALGORITHMS
+from crewel.compiling import make_room
 from crewel.execution import execute
 from crewel.options import split, words_of
 from crewel.posterior import Posterior
@@ -68,6 +69,7 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **kwargs: Any) -> Posterior:
         ImportError: the backend is missing or broken.
     """
     ours, theirs = split(row, kwargs)
+    make_room()
     key = as_key(seed)
     num_chains = ours["num_particles" if row.family == "optimize" else "num_chains"]
     target = model.target(jacobian=row.family != "optimize")

@@ -1,6 +1,5 @@
 """Which tests run in which lane, and what all of them share."""
 
-import gc
 import importlib.util
 import os
 from importlib.metadata import version
@@ -101,13 +100,9 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     XLA maps the code of each; at Linux's usual limit of 65,530 maps the process aborts.
     """
     if nextitem is None or _group(item) != _group(nextitem):
-        import jax
-
         from crewel import compiling
 
         compiling.forget()
-        jax.clear_caches()
-        gc.collect()
 
 
 def pytest_report_header() -> str:

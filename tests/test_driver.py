@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ from numpyro.distributions import constraints
 from support import counting
 
 import crewel as cw
-from crewel import blocks, driver, initial, methods
+from crewel import blocks, compiling, driver, initial, methods
 from crewel.options import missing_backend
 from crewel.placement import PARTICLES_A_BLOCK, cores, join, place, take
 from crewel.progress import Progress
@@ -434,3 +435,19 @@ def test_batched_linear_algebra_in_threads_ends():
     )  # fmt: skip
     # Normal with sd 2: 2 x 20 x 60 values, of which a fifth are independent.
     assert abs(post.draws.std() - 2.0) < 5 * 2.0 / (2 * 20 * 60 / 5) ** 0.5
+
+
+def test_a_crowded_process_forgets(model, monkeypatch):
+    """Long before Linux's limit of memory maps, at which XLA would abort the process."""
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("This system has no such limit.")
+    before = model.mcmc.numpyro_nuts(seed=0, **QUICK)
+    monkeypatch.setattr(compiling, "CROWDED", 0.0)
+    with counting() as counts:
+        after = model.mcmc.numpyro_nuts(seed=0, **QUICK)
+    assert counts["compile"] >= 3
+    jax.tree.map(np.testing.assert_array_equal, before.draws, after.draws)
+    monkeypatch.undo()
+    with counting() as counts:
+        model.mcmc.numpyro_nuts(seed=0, **QUICK)
+    assert counts["compile"] == 0

@@ -28,6 +28,9 @@ class _Fit(NamedTuple):
     start: Position
 
 
+_RATES = {"AutoIAFNormal": 3e-3}  # at 1e-2 it diverges on a network of 172 weights
+
+
 def _svi(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
     import numpyro
     from numpyro import distributions as dist
@@ -41,7 +44,7 @@ def _svi(kind: str, target: Target, position: Position, options: dict[str, Any])
         numpyro.factor("log_density", target.log_density(unravel(jnp.asarray(z))))
 
     options = dict(options)
-    optim = options.pop("optim") or numpyro.optim.Adam(1e-2)
+    optim = options.pop("optim") or numpyro.optim.Adam(_RATES.get(kind, 1e-2))
     of_loss = {k: options.pop(k) for k in ("num_particles", "vectorize_particles") if k in options}
     start = infer.init_to_value(values={"z": flat})
     guide = getattr(infer.autoguide, kind)(model, init_loc_fn=start, **options)
@@ -155,7 +158,7 @@ def _row(
         ),
         step=step,
         warmup=Stepped(init, update, loss),
-        defaults={"optim": None},  # Adam at 1e-2
+        defaults={"optim": None},  # Adam
         bias=bias,
         **row,
     )
