@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.common import compete, iris_model, starts, table
-from crewel import placement
+from crewel.run import placement
 
 
 def main() -> str:

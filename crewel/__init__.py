@@ -1,11 +1,16 @@
 """Crewel: Bayesian neural networks from any JAX network, with any sampler, by name."""
 
 from crewel.adapters import ALGORITHMS as ALGORITHMS
-from crewel.evaluate import Evaluate as Evaluate
-from crewel.evaluate import predictions as predictions
+from crewel.adapters import register as register
+from crewel.core.families import FAMILIES as FAMILIES
+from crewel.core.protocol import Algorithm as Algorithm
+from crewel.core.protocol import Backend as Backend
+from crewel.core.protocol import SteppedWarmup as SteppedWarmup
 from crewel.model import Model as Model
-from crewel.posterior import Posterior as Posterior
-from crewel.reduce import Reducer as Reducer
+from crewel.posterior.posterior import Posterior as Posterior
+from crewel.posterior.predict import predictions as predictions
+from crewel.run.held_out import Evaluate as Evaluate
+from crewel.run.reduce import Reducer as Reducer
 from crewel.wrap import wrap as wrap
 
 __version__ = "0.1.0"

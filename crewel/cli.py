@@ -11,8 +11,10 @@ import sys
 from collections.abc import Sequence
 
 import crewel
-from crewel.bridges import BRIDGES
-from crewel.protocol import Algorithm
+from crewel.bridges import NETWORKS
+from crewel.core.protocol import Algorithm
+from crewel.core.text import table
+from crewel.run.placement import cores
 
 TOOLS = ("arviz", "arviz_plots", "matplotlib", "zarr", "pymc", "oryx", "bayeux")
 
@@ -36,29 +38,16 @@ def state(module: str) -> tuple[str, str]:
     )
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, the last one ragged."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join(
-            [*(f"{cell:<{w}}" for cell, w in zip(row, widths, strict=False)), row[-1]]
-        ).rstrip()
-        for row in rows
-    )
-
-
 def _install(row: Algorithm) -> str:
-    found, _ = state(row.module)
-    if found == "missing":
-        return f"pip install 'crewel[{row.requires}]'"
-    return found
+    found, _ = state(row.backend.module)
+    return row.backend.command if found == "missing" else found
 
 
 def list_algorithms() -> str:
     """Every algorithm: name, family, summary, needs, and whether its backend is installed."""
     rows = [("name", "family", "needs", "backend", "summary")]
     rows += [
-        (row.name, row.family, ", ".join(sorted(row.needs)) or "-", _install(row), row.summary)
+        (row.name, row.family.name, ", ".join(sorted(row.needs)) or "-", _install(row), row.summary)
         for row in crewel.ALGORITHMS
     ]
     return table(rows)
@@ -69,14 +58,12 @@ def doctor() -> str:
     import jax
 
     wide = jax.numpy.zeros(()).dtype.itemsize == 8
-    backends = {row.module: row.requires for row in crewel.ALGORITHMS}
-    networks = {prefix.split(".")[0]: "" for prefix in BRIDGES}
+    backends = dict.fromkeys(row.backend.module for row in crewel.ALGORITHMS)
+    networks = {prefix.split(".")[0]: "" for prefix in NETWORKS}
     rows = [("package", "used for", "state", "")]
     for kind, modules in (("backend", backends), ("network", networks), ("tool", TOOLS)):
         rows += [(module, kind, *state(module)) for module in modules]
     devices = ", ".join(f"{d.platform}:{d.id} ({d.device_kind})" for d in jax.devices())
-    from crewel.placement import cores
-
     return "\n".join(
         [
             f"crewel {crewel.__version__}, Python {platform.python_version()}, "

@@ -10,7 +10,7 @@ import numpy as np
 
 import crewel as cw
 from crewel import plots
-from crewel.cli import table
+from crewel.core.text import table
 
 
 def _iris() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

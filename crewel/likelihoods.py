@@ -10,6 +10,9 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.tree_util import Partial
 
+# What `y` is: class numbers, counts, or real values.
+CLASSES, COUNTS, VALUES = "classes", "counts", "values"
+
 
 @dataclass(frozen=True)
 class Likelihood:
@@ -17,13 +20,17 @@ class Likelihood:
 
     Attributes:
         fn: `(outputs, latents) -> distribution`.
-        extra: priors of its latents, which `wrap(extra=...)` may replace.
-        elementwise: one output a value of `y`: outputs `(N, 1)` serve `y` of shape `(N,)`.
+        latents: priors of its latents, which `wrap(latents=...)` may replace.
+        elementwise: whether each value of `y` has one output, so that outputs `(N, 1)` serve `y`
+            of shape `(N,)`.
+        kind: what `y` is: `"classes"`, `"counts"` or `"values"`; `None`: told by the
+            distribution, see `kind_of`.
     """
 
     fn: Callable[..., Any]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    latents: Mapping[str, Any] = field(default_factory=dict)
     elementwise: bool = True
+    kind: str | None = None
 
 
 def _gaussian(outputs, latents):
@@ -67,15 +74,15 @@ def gaussian(sigma: float | None = None) -> Likelihood:
 
     Args:
         sigma: the noise's standard deviation, in units of `y`; `None`: learned, under a
-            `HalfNormal(1)` prior that `wrap(extra={"sigma": ...})` replaces.
+            `HalfNormal(1)` prior that `wrap(latents={"sigma": ...})` replaces.
 
     Examples:
-        >>> gaussian(0.1).extra
+        >>> gaussian(0.1).latents
         {}
     """
     if sigma is not None:
-        return Likelihood(Partial(_gaussian_fixed, sigma))
-    return Likelihood(_gaussian, {"sigma": dist.HalfNormal(1.0)})
+        return Likelihood(Partial(_gaussian_fixed, sigma), kind=VALUES)
+    return Likelihood(_gaussian, {"sigma": dist.HalfNormal(1.0)}, kind=VALUES)
 
 
 def heteroscedastic() -> Likelihood:
@@ -83,7 +90,7 @@ def heteroscedastic() -> Likelihood:
 
     The scale is kept within 1e-6 and 1e6, as Sommer et al. 2025 do.
     """
-    return Likelihood(_heteroscedastic, elementwise=False)
+    return Likelihood(_heteroscedastic, elementwise=False, kind=VALUES)
 
 
 def student_t() -> Likelihood:
@@ -91,22 +98,23 @@ def student_t() -> Likelihood:
 
     Priors: `df ~ Gamma(2, 0.1)` (Juarez & Steel 2010), `sigma ~ HalfNormal(1)`.
     """
-    return Likelihood(_student_t, {"df": dist.Gamma(2.0, 0.1), "sigma": dist.HalfNormal(1.0)})
+    latents = {"df": dist.Gamma(2.0, 0.1), "sigma": dist.HalfNormal(1.0)}
+    return Likelihood(_student_t, latents, kind=VALUES)
 
 
 def categorical() -> Likelihood:
     """`y ~ Categorical(logits=outputs)`: class numbers `0..K-1`, one output a class."""
-    return Likelihood(_categorical, elementwise=False)
+    return Likelihood(_categorical, elementwise=False, kind=CLASSES)
 
 
 def bernoulli() -> Likelihood:
     """`y ~ Bernoulli(logits=outputs)`: `y` of zeros and ones."""
-    return Likelihood(_bernoulli)
+    return Likelihood(_bernoulli, kind=CLASSES)
 
 
 def poisson() -> Likelihood:
     """`y ~ Poisson(exp(outputs))`: counts."""
-    return Likelihood(_poisson)
+    return Likelihood(_poisson, kind=COUNTS)
 
 
 NAMED: dict[str, Callable[[], Likelihood]] = {
@@ -127,7 +135,7 @@ def find(likelihood: Any) -> Likelihood:
         TypeError: something else.
 
     Examples:
-        >>> list(find("gaussian").extra)
+        >>> list(find("gaussian").latents)
         ['sigma']
     """
     if isinstance(likelihood, Likelihood):
@@ -145,3 +153,78 @@ def find(likelihood: Any) -> Likelihood:
             "function `(outputs, latents) -> NumPyro distribution over y`."
         )
     return Likelihood(likelihood, elementwise=False)
+
+
+# --- what a distribution over `y` says ------------------------------------------------------------
+
+
+def base_of(distribution: Any) -> Any:
+    """The distribution below `to_event`, `mask` and `expand`.
+
+    Examples:
+        >>> import jax.numpy as jnp, numpyro.distributions as dist
+        >>> type(base_of(dist.Bernoulli(jnp.ones(3) / 2).to_event(1))).__name__
+        'BernoulliProbs'
+    """
+    wrappers = dist.Independent | dist.MaskedDistribution | dist.ExpandedDistribution
+    while isinstance(distribution, wrappers):
+        distribution = distribution.base_dist
+    return distribution
+
+
+_BERNOULLI = dist.BernoulliProbs | dist.BernoulliLogits
+_CATEGORICAL = dist.CategoricalProbs | dist.CategoricalLogits
+
+
+def kind_of(distribution: Any) -> str:
+    """What a distribution over `y` says that `y` is: `"classes"`, `"counts"` or `"values"`.
+
+    Examples:
+        >>> import jax.numpy as jnp, numpyro.distributions as dist
+        >>> kind_of(dist.Poisson(2.0)), kind_of(dist.Normal(0, 1).mask(True))
+        ('counts', 'values')
+    """
+    base = base_of(distribution)
+    if isinstance(base, _BERNOULLI | _CATEGORICAL):
+        return CLASSES
+    return COUNTS if base.support.is_discrete else VALUES
+
+
+def class_probabilities(distribution: Any) -> Any:
+    """The probability of each class, of the shape of `y` with a last axis of classes.
+
+    Examples:
+        >>> import jax.numpy as jnp, numpyro.distributions as dist
+        >>> class_probabilities(dist.Bernoulli(jnp.full(3, 0.25))).tolist()[0]
+        [0.75, 0.25]
+    """
+    base, shape = base_of(distribution), distribution.shape()
+    if isinstance(base, _BERNOULLI):
+        one = jnp.broadcast_to(base.probs, shape)
+        return jnp.stack([1 - one, one], -1)
+    return jnp.broadcast_to(base.probs, (*shape, base.probs.shape[-1]))
+
+
+def shape_hint(found: tuple[int, ...], y: tuple[int, ...]) -> str:
+    """What to do where a likelihood's shape is not that of `y`; begins with a space.
+
+    Args:
+        found: the shape of the likelihood.
+        y: the shape of `y`.
+
+    Examples:
+        >>> shape_hint((20,), (20, 1))
+        ' `y` has a last axis of one: pass `y[:, 0]`.'
+    """
+    if found == (*y, 1):
+        return " The outputs have a last axis of one: use `outputs[..., 0]`."
+    if y == (*found, 1):
+        return " `y` has a last axis of one: pass `y[:, 0]`."
+    if len(y) == 2 and found == y[:1]:
+        return " If `y` is one-hot, pass class numbers: `y.argmax(-1)`."
+    if len(found) == 2 and found[0] == found[1] == y[0]:
+        return (
+            f" Shapes `({y[0]}, 1)` and `({y[0]},)` were broadcast against each other, so that "
+            "every datum is compared with every other. Use `outputs[..., 0]`, or pass `y[:, 0]`."
+        )
+    return ""

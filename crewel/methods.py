@@ -1,14 +1,19 @@
-"""`model.mcmc.numpyro_nuts`: names become callables. One list, `ALGORITHMS`, feeds it all."""
+"""`model.mcmc.numpyro_nuts`: names become callables. One list, `ALGORITHMS`, feeds everything."""
 
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 from crewel.adapters import ALGORITHMS
-from crewel.options import backend_options, words_of
-from crewel.protocol import Algorithm
+from crewel.core.families import FAMILIES
+from crewel.core.options import REQUIRED, backend_options, settings_of
+from crewel.core.protocol import Algorithm, Family
+from crewel.posterior.posterior import Posterior
+from crewel.run import driver
 
 
 class Method:
@@ -18,12 +23,12 @@ class Method:
         """Bind a row to a model."""
         self.model = model
         self.row = row
+        settings = ", ".join(f"{name}={value!r}" for name, value in settings_of(row).items())
         self.__doc__ = (
             f"{row.summary}.\n\n"
             + (f"Bias: {row.bias}\n\n" if row.bias else "")
-            + f"Reference: {row.reference}\n\nCrewel's words: "
-            f"{', '.join(f'{k}={v!r}' for k, v in words_of(row).items())}.\n"
-            f"All else goes to {' and '.join(row.options_of)}."
+            + f"Reference: {row.reference}\n\nSettings: {settings}.\n"
+            f"All other keywords go to {' and '.join(row.option_sources)}."
         )
 
     @property
@@ -32,61 +37,118 @@ class Method:
         return self.row.name
 
     def options(self) -> dict[str, Any]:
-        """Every keyword that a call takes, with its default."""
-        return words_of(self.row) | backend_options(self.row)
+        """Every keyword that a call takes, with its default.
 
-    def __call__(self, seed: Any = 0, **kwargs: Any) -> Any:
+        Raises:
+            ImportError: the backend is missing, broken or too old.
+        """
+        return settings_of(self.row) | backend_options(self.row)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The signature for `help`, `?` and editors; our settings alone without the backend."""
+        try:
+            keywords = self.options()
+        except ImportError:
+            keywords = settings_of(self.row)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        seed = inspect.Parameter("seed", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=0)
+        others = [
+            inspect.Parameter(name, kind, default=REQUIRED if value is REQUIRED else value)
+            for name, value in keywords.items()
+            if name.isidentifier()
+        ]
+        return inspect.Signature([seed, *others], return_annotation=Posterior)
+
+    def __call__(self, seed: Any = 0, **kwargs: Any) -> Posterior:
         """Run it. See `options()` for the keywords; returns a `Posterior`."""
-        from crewel import driver
-
         return driver.run(self.model, self.row, seed, **kwargs)
 
     def debug(self, seed: Any = 0, **kwargs: Any) -> Any:
-        """Check the model and the call that is about to be made; see `crewel.debug.debug`."""
-        from crewel import debug
+        """Check the model and the call that is about to be made; see `crewel.checks.debug.debug`."""
+        from crewel.checks import debug
 
         return debug.debug(self.model, seed, row=self.row, **kwargs)
 
     def __repr__(self) -> str:
         """Name and summary."""
-        return f"<{self.row.family}.{self.row.name}: {self.row.summary}>"
+        return f"<{self.row.family.name}.{self.row.name}: {self.row.summary}>"
 
 
 class Namespace:
     """The algorithms of one family on one model, as attributes."""
 
-    def __init__(self, model: Any, family: str):
+    def __init__(self, model: Any, family: Family):
         """Bind a family to a model."""
         self._model = model
-        self._rows = {row.name: row for row in ALGORITHMS if row.family == family}
         self._family = family
+
+    def _rows(self) -> dict[str, Algorithm]:
+        return {row.name: row for row in ALGORITHMS if row.family is self._family}
 
     def __getattr__(self, name: str) -> Method:
         """The algorithm called `name`.
 
         Raises:
-            AttributeError: no such algorithm in this family; names the nearest.
+            AttributeError: there is no such algorithm in this family; names the nearest.
         """
-        rows = self.__dict__.get("_rows", {})
+        if name.startswith("__"):  # of Python's own protocols, such as copying
+            raise AttributeError(name)
+        rows = self._rows()
         if name in rows:
             return Method(self._model, rows[name])
-        family = self.__dict__.get("_family")
-        elsewhere = [row.family for row in ALGORITHMS if row.name == name]
-        if elsewhere:
-            hint = f" It is in `model.{elsewhere[0]}`."
+        family = self._family.name
+        if name in ALGORITHMS:
+            hint = f" It is in `model.{ALGORITHMS[name].family.name}`."
         else:
             near = difflib.get_close_matches(name, rows, n=3)
             hint = f" Nearest: {', '.join(f'`{n}`' for n in near)}." if near else ""
         raise AttributeError(f"`model.{family}` has no `{name}`.{hint} All: {', '.join(rows)}.")
 
+    def __call__(self, row: Algorithm) -> Method:
+        """A row of your own on this model: `model.mcmc(row)(seed=0)`.
+
+        Raises:
+            TypeError: not an `Algorithm`.
+            ValueError: a row of another family.
+        """
+        if not isinstance(row, Algorithm):
+            raise TypeError(
+                f"`model.{self._family.name}(...)` takes a `crewel.Algorithm`, got a "
+                f"{type(row).__name__}. To run an algorithm by name: "
+                f"`model.{self._family.name}.<name>(seed=0)`."
+            )
+        if row.family is not self._family:
+            raise ValueError(
+                f"`{row.name}` is of the family `{row.family.name}`: "
+                f"`model.{row.family.name}(row)`."
+            )
+        return Method(self._model, row)
+
     def __dir__(self) -> list[str]:
         """Every name of the family, installed or not."""
-        return list(self._rows)
+        return list(self._rows())
 
     def __iter__(self) -> Iterator[Method]:
         """Over the family's methods."""
-        return (Method(self._model, row) for row in self._rows.values())
+        return (Method(self._model, row) for row in self._rows().values())
 
     def __repr__(self) -> str:
-        """One name a line."""
-        return "\n".join(self._rows)
+        """One name per line."""
+        return "\n".join(self._rows())
+
+
+class Families:
+    """The namespaces of a model: one attribute per family, made from `FAMILIES`."""
+
+
+def _namespace(family: Family) -> cached_property[Namespace]:
+    # A cached property, not a property: IPython completes the attributes of the former only.
+    made = cached_property(lambda model: Namespace(model, family))
+    made.__doc__ = f"{family.title}."
+    made.__set_name__(Families, family.name)
+    return made
+
+
+for _family in FAMILIES.values():
+    setattr(Families, _family.name, _namespace(_family))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 from jax.tree_util import Partial
 
-from crewel import inputs, transforms
-from crewel.methods import Namespace
-from crewel.protocol import Target
-from crewel.trees import named_leaves
+from crewel.core import inputs
+from crewel.core.protocol import Target
+from crewel.core.trees import as_partial, named_leaves
+from crewel.methods import Families
+from crewel.transforms.transform import build
 
 
-class Model:
+class Model(Families):
     """A log density, the shape of its parameters, and how they map to an unconstrained space.
 
     Every algorithm is a method: `model.mcmc.numpyro_nuts(seed=0)`,
@@ -32,17 +34,16 @@ class Model:
         inverse_log_det_jacobian: log-determinant of the inverse, as a function of the parameters;
             found automatically likewise.
         initial_state: where chains start: a pytree like `test_point`, with or without a leading
-            chain axis, or the name of one of `samplers`, or `"uniform"`.
+            chain axis, or the name of one of `initializers`, or `"uniform"`.
         data: pytree of arrays with a leading axis of N rows. An argument of the compiled
             programs: models over other data of the same shape share them.
         log_prior: `params -> scalar`, for algorithms that need prior and likelihood apart.
         log_likelihood: `(params, batch) -> (n,)`, one value a row.
-        gaussian: `(location, scale)` of an independent normal prior, each a pytree like
+        gaussian_prior: `(location, scale)` of an independent normal prior, each a pytree like
             `test_point`, for algorithms that are made for such; `log_prior` must be that prior.
-        samplers: ways to draw an initial state, by the name that `init=` gives them:
+        initializers: ways to draw an initial state, by the name that `init=` gives them:
             functions `key -> params`. The first one is the default.
-        predictive: how to predict, see `crewel.predict.Predictive`.
-        simulation: how a program of a model language predicts, see `crewel.simulation`.
+        predictive: how to predict, see `crewel.posterior.predict.Predictive`.
         priors: the table of priors, for display.
         latents: names of the parameters that are no network's weights, and so have no
             symmetries.
@@ -71,10 +72,9 @@ class Model:
         data: Any = None,
         log_prior: Callable[..., Any] | None = None,
         log_likelihood: Callable[..., Any] | None = None,
-        gaussian: tuple[Any, Any] | None = None,
-        samplers: Mapping[str, Callable[..., Any]] | None = None,
+        gaussian_prior: tuple[Any, Any] | None = None,
+        initializers: Mapping[str, Callable[..., Any]] | None = None,
         predictive: Any = None,
-        simulation: Any = None,
         priors: Any = None,
         latents: tuple[str, ...] = (),
     ):
@@ -86,36 +86,34 @@ class Model:
             if jax.numpy.asarray(leaf).weak_type
         )
         self.initial_state = initial_state
-        named = {name: inputs.partial(fn) for name, fn in (samplers or {}).items()}
-        self.samplers = inputs.arrays(named)
+        named = {name: as_partial(fn) for name, fn in (initializers or {}).items()}
+        self.initializers = inputs.arrays(named)
         self.predictive = inputs.arrays(predictive)
-        self.simulation = inputs.arrays(simulation)
         self.priors = priors
         self.latents = latents
         self.data = None if data is None else inputs.arrays(data)
-        if data is not None:
-            inputs.same_rows(self.data)
         if log_density is None:
             if log_prior is None or log_likelihood is None or data is None:
                 raise ValueError(
                     "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are "
                     "needed."
                 )
-            joint = Partial(inputs.joint, inputs.partial(log_prior), inputs.partial(log_likelihood))
+            joint = Partial(inputs.joint, as_partial(log_prior), as_partial(log_likelihood))
         else:
-            joint = inputs.partial(log_density)
+            joint = as_partial(log_density)
         self._target = Target(
             log_joint=inputs.arrays(joint),
-            transform=transforms.build(
+            transform=build(
                 transform_fn,
                 self.test_point,
                 inverse_transform_fn=inverse_transform_fn,
                 inverse_log_det_jacobian=inverse_log_det_jacobian,
             ),
-            log_prior=inputs.arrays(inputs.partial(log_prior)),
-            log_likelihood=inputs.arrays(inputs.partial(log_likelihood)),
+            log_prior=inputs.arrays(as_partial(log_prior)),
+            log_likelihood=inputs.arrays(as_partial(log_likelihood)),
             data=self.data,
-            gaussian=inputs.gaussian(gaussian, self.test_point, transform_fn),
+            gaussian_prior=inputs.gaussian_prior(gaussian_prior, self.test_point, transform_fn),
+            num_data=inputs.num_rows(self.data),
         )
 
     @classmethod
@@ -156,7 +154,7 @@ class Model:
             >>> post.predict(jnp.array([2.0]))["predictions"]["y"].shape
             (4, 500, 1)
         """
-        from crewel.bridges import numpyro
+        from crewel.bridges.models import numpyro
 
         return numpyro.model(fn, args, kwargs, initial_state)
 
@@ -186,7 +184,7 @@ class Model:
             >>> Model.from_tfp(joint.experimental_pin(y=0.5))
             <crewel.Model: 1 parameter in 1 leaf>
         """
-        from crewel.bridges import tfp
+        from crewel.bridges.models import tfp
 
         return tfp.model(pinned, initial_state)
 
@@ -210,7 +208,7 @@ class Model:
             ValueError: a discrete free variable.
             NotImplementedError: PyTensor has no JAX version of an operation in the model.
         """
-        from crewel.bridges import pymc
+        from crewel.bridges.models import pymc
 
         return pymc.model(pm_model, initial_state)
 
@@ -242,7 +240,7 @@ class Model:
             ImportError: Oryx is missing, or JAX is newer than 0.5.
             ValueError: a name in `observed` that the program does not have.
         """
-        from crewel.bridges import oryx
+        from crewel.bridges.models import oryx
 
         return oryx.model(program, args, observed, transform_fn, initial_state)
 
@@ -257,7 +255,7 @@ class Model:
         Raises:
             TypeError: not a `bayeux.Model`.
         """
-        from crewel.bridges import bayeux
+        from crewel.bridges.models import bayeux
 
         return bayeux.from_bayeux(bx_model, initial_state)
 
@@ -272,13 +270,13 @@ class Model:
             ImportError: bayeux is missing, or JAX is newer than 0.5.
             ValueError: the model's initial state has no chain axis.
         """
-        from crewel.bridges import bayeux
+        from crewel.bridges.models import bayeux
 
         return bayeux.to_bayeux(self, initial_state)
 
     def target(self, *, jacobian: bool = True) -> Target:
         """The density on the unconstrained space, as adapters see it."""
-        return Target(**{**self._target.__dict__, "jacobian": jacobian})
+        return replace(self._target, jacobian=jacobian)
 
     def log_density(self, params: Any) -> jax.Array:
         """The log density at constrained parameters, without any Jacobian: a scalar."""
@@ -287,42 +285,17 @@ class Model:
             target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
         )
 
-    @property
-    def mcmc(self) -> Namespace:
-        """Markov chain Monte Carlo on the full data."""
-        return Namespace(self, "mcmc")
-
-    @property
-    def optimize(self) -> Namespace:
-        """Optimizers: modes and deep ensembles."""
-        return Namespace(self, "optimize")
-
-    @property
-    def sgmcmc(self) -> Namespace:
-        """Stochastic-gradient MCMC on minibatches."""
-        return Namespace(self, "sgmcmc")
-
-    @property
-    def vi(self) -> Namespace:
-        """Variational inference."""
-        return Namespace(self, "vi")
-
-    @property
-    def laplace(self) -> Namespace:
-        """Laplace approximations."""
-        return Namespace(self, "laplace")
-
     def debug(self, seed: Any = 0, **kwargs: Any) -> Any:
         """Check the model: shapes, finiteness, initial states, gradients per leaf.
 
         Args:
             seed: integer or PRNG key.
-            kwargs: see `crewel.debug.debug`.
+            kwargs: see `crewel.checks.debug.debug`.
 
         Returns:
-            A `crewel.debug.DebugReport`: truthy when every check passed.
+            A `crewel.checks.debug.DebugReport`: truthy when every check passed.
         """
-        from crewel import debug
+        from crewel.checks import debug
 
         return debug.debug(self, seed, **kwargs)
 

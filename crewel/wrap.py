@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -11,14 +11,19 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.tree_util import Partial
 
-from crewel import batch_stats as statistics
-from crewel import bridges, hierarchical, likelihoods, partial, priors, transforms, validation
-from crewel.bridges import several
-from crewel.driver import as_key
-from crewel.layout import Layout
+from crewel import likelihoods
+from crewel.bridges import networks
+from crewel.bridges.networks import batch_stats as statistics
+from crewel.bridges.networks import several, subset, validation
+from crewel.bridges.networks.layout import Layout
+from crewel.core.keys import as_key
+from crewel.core.trees import by_value, named_leaves
 from crewel.model import Model
-from crewel.predict import Predictive
-from crewel.trees import named_leaves
+from crewel.posterior.predict import NetworkPredictive
+from crewel.priors import assignment as priors
+from crewel.priors import hierarchical
+from crewel.priors.table import PriorTable
+from crewel.transforms.transform import build
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,8 @@ class _LogPrior:
         return priors.log_prob(chosen, params, self.layout.split(params)[1])
 
 
-def _log_likelihood(predictive: Predictive, params: Any, batch: Any) -> Any:
-    return predictive.log_likelihood(params, batch["x"], batch["y"])
+def _log_likelihood(predictive: NetworkPredictive, params: Any, batch: Any) -> Any:
+    return predictive.pointwise(params, batch["x"], batch["y"])
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,7 @@ def _network(network: Any, x: Any, batch_stats: str | None, **words: Any) -> sta
     if isinstance(network, Mapping):
         made = several.bridge(network, few, combine=combine, **words)
     elif combine is None:
-        made = bridges.bridge(network, few, **words)
+        made = networks.bridge(network, few, **words)
     else:
         raise TypeError("`combine` joins several networks: pass them as a dict by name.")
     return statistics.settle(made, x, batch_stats)
@@ -96,7 +101,7 @@ def wrap(
     *,
     prior: Any = None,
     likelihood: Any,
-    extra: Mapping[str, Any] | None = None,
+    latents: Mapping[str, Any] | None = None,
     example: Any = None,
     bayesian: str | Sequence[str] | None = None,
     batch_stats: str | None = None,
@@ -116,11 +121,11 @@ def wrap(
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
             distribution`, or `(path, shape, latents) -> distribution` for scales that are in
-            `extra` (see `crewel.priors.non_centred`); or a name: `"fan_in"`.
+            `latents` (see `crewel.priors.non_centred`); or a name: `"fan_in"`.
         likelihood: `"gaussian"`, `"heteroscedastic"`, `"student_t"`, `"categorical"`,
             `"bernoulli"`, `"poisson"`, one of `crewel.likelihoods`, or a function
             `(outputs, latents) -> distribution` over `y`, of exactly the shape of `y`.
-        extra: priors of latents that are not in the network, by name; the likelihood and the
+        latents: priors of latents that are not in the network, by name; the likelihood and the
             prior find their values in `latents`.
         example: parameters in the library's own form, such as trained ones; or a function
             `key -> ` such, with which every chain's start is made. A plain function needs one.
@@ -159,7 +164,7 @@ def wrap(
     validation.data(x, y)
     key = as_key(seed)
     chosen = likelihoods.find(likelihood)
-    latents = priors.of_latents({**chosen.extra, **(extra or {})})
+    latents = priors.of_latents({**chosen.latents, **(latents or {})})
     net = _network(
         network,
         x,
@@ -175,7 +180,7 @@ def wrap(
         path: tuple(jnp.shape(leaf))
         for path, leaf in named_leaves(layout.join(net.params, {})).items()
     }
-    net = partial.select(net, bayesian, shapes, jax.tree.map(lambda leaf: leaf[:8], x))
+    net = subset.select(net, bayesian, shapes, jax.tree.map(lambda leaf: leaf[:8], x))
     validation.parameters(layout.join(net.params, {}))
     weights = jax.tree.map(jnp.asarray, net.params)
     inside = priors.assign(
@@ -193,17 +198,18 @@ def wrap(
         and len(outputs.shape) == y.ndim + 1
         and outputs.shape[-1] == 1
     )
-    predictive = Predictive(
-        outputs=Partial(_Outputs(layout), net.predict),
-        distribution=Partial(_Distribution(layout, squeeze), bridges.called(chosen.fn)),
-        network=Partial(_Native(layout), net.rebuild),
+    predictive = NetworkPredictive(
+        apply=Partial(_Outputs(layout), net.predict),
+        likelihood=Partial(_Distribution(layout, squeeze), by_value(chosen.fn)),
+        rebuild=Partial(_Native(layout), net.rebuild),
     )
-    density = predictive._replace(outputs=Partial(_Outputs(layout), net.apply), network=None)
-    validation.likelihood(density, test_point, x, y)
-    samplers = {"prior": Partial(priors.sample, table, like)}
+    density = replace(predictive, apply=Partial(_Outputs(layout), net.apply), rebuild=None)
+    found = validation.likelihood(density, test_point, x, y)
+    predictive = replace(predictive, kind=chosen.kind or found)
+    initializers = {"prior": Partial(priors.sample, table, like)}
     if net.init is not None:
         start = Partial(_SampleNetwork(layout), net.init, table, like)
-        samplers = {"network": start, **samplers}
+        initializers = {"network": start, **initializers}
     return Model(
         None,
         test_point,
@@ -211,11 +217,11 @@ def wrap(
         data={"x": x, "y": y},
         log_prior=Partial(_LogPrior(layout), table),
         log_likelihood=Partial(_log_likelihood, density),
-        gaussian=priors.gaussian(table, like),
-        samplers=samplers,
+        gaussian_prior=priors.gaussian_prior(table, like),
+        initializers=initializers,
         predictive=predictive,
         latents=tuple(latents),
-        priors=priors.PriorTable(
+        priors=PriorTable(
             {**inside, **latents}, {path: leaf.shape for path, leaf in named.items()}
         ),
     )
@@ -235,4 +241,4 @@ def _transform(table: Mapping[str, Any], layout: Layout, test_point: Any) -> Any
     tree = jax.tree.unflatten(jax.tree.structure(test_point), supports)
     if all(hierarchical.is_centred(prior) for prior in table.values()):
         return tree
-    return hierarchical.transform(transforms.build(tree, test_point), table, layout)
+    return hierarchical.transform(build(tree, test_point), table, layout.latents)

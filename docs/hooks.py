@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from crewel import ALGORITHMS
-from crewel.options import words_of
+from crewel.core.options import settings_of
 
 FAMILIES = {
     "mcmc": "Markov chain Monte Carlo",
@@ -21,7 +21,7 @@ def algorithms() -> str:
     """A Markdown table for each family that has rows."""
     parts = []
     for family, title in FAMILIES.items():
-        rows = [row for row in ALGORITHMS if row.family == family]
+        rows = [row for row in ALGORITHMS if row.family.name == family]
         if not rows:
             continue
         parts += [f"## {title}: `model.{family}`", ""]
@@ -31,10 +31,10 @@ def algorithms() -> str:
         ]
         for row in rows:
             needs = ", ".join(f"`{need}`" for need in sorted(row.needs))
-            install = f"`crewel[{row.requires}]`" if row.requires else ""
+            install = f"`crewel[{row.backend.extra}]`" if row.backend.extra else ""
             summary = row.summary + (f". *{row.bias}*" if row.bias else "")
             parts.append(f"| `{row.name}` | {summary} | {needs} | {install} | {row.reference} |")
-        common = {k: v for k, v in words_of(rows[0]).items() if k not in rows[0].words}
+        common = {k: v for k, v in settings_of(rows[0]).items() if k not in rows[0].settings}
         words = ", ".join(f"`{name}={value!r}`" for name, value in common.items())
         parts += ["", f"Words of this family: {words}. All else goes to the backend.", ""]
     return "\n".join(parts)

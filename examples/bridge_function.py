@@ -20,7 +20,7 @@ model = cw.wrap(
     y,
     likelihood="student_t",
     prior=cw.priors.non_centred(layer_scales),
-    extra={"tau_in": dist.HalfNormal(0.5), "tau_out": dist.HalfNormal(0.5)},
+    latents={"tau_in": dist.HalfNormal(0.5), "tau_out": dist.HalfNormal(0.5)},
 )
 print(model.priors)
 post = model.mcmc.numpyro_nuts(seed=0, num_warmup=200, num_draws=200, max_tree_depth=7)

@@ -18,7 +18,7 @@ model = cw.wrap(
     y,
     likelihood="gaussian",
     prior={"*": "fan_in", "mlp.linear_1.w": dist.Normal(0, 0.25)},
-    extra={"sigma": dist.HalfNormal(1.0)},
+    latents={"sigma": dist.HalfNormal(1.0)},
 )
 print(model.priors)
 post = model.mcmc.numpyro_nuts(seed=0, num_warmup=200, num_draws=200, max_tree_depth=8)

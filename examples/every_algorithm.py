@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from common import load
 
 import crewel as cw
-from crewel.options import words_of
+from crewel.core.options import settings_of
 
 BUDGET = {
     "num_chains": 2,
@@ -49,7 +49,7 @@ class MLP(nn.Module):
 
 def budget(row) -> dict:
     """The words of the budget that the row takes and does not set itself."""
-    words = words_of(row)
+    words = settings_of(row)
     common = {k: v for k, v in BUDGET.items() if k in words and k not in row.words}
     return common | FEW.get(row.name, {})
 

@@ -80,12 +80,12 @@ def _group(item: pytest.Item) -> str:
 
 def _too_old(item: pytest.Item) -> bool:
     """Whether a test's parameter `row` is an algorithm that this lane does not have."""
-    from crewel.options import backend_options
+    from crewel.core.options import backend_options
 
     row = _row(item)
     if row is not None and row.name in WRONG_WHEN_OLD:
         return True
-    if row is None or row.requires:
+    if row is None or row.backend.extra:
         return row is not None
     try:
         backend_options(row)
@@ -100,7 +100,7 @@ def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> 
     XLA maps the code of each; at Linux's usual limit of 65,530 maps the process aborts.
     """
     if nextitem is None or _group(item) != _group(nextitem):
-        from crewel import compiling
+        from crewel.core import compiling
 
         compiling.forget()
 

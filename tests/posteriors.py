@@ -64,8 +64,8 @@ def _under_normal(likelihood, point, data, sd) -> cw.Model:
         data=data,
         log_prior=Partial(_normal_prior, scale),
         log_likelihood=likelihood,
-        gaussian=tuple(jax.tree.map(lambda _, n=n: jnp.asarray(n), point) for n in (0.0, sd)),
-        samplers={"prior": Partial(_normal_sample, scale, jax.tree.map(jnp.asarray, point))},
+        gaussian_prior=tuple(jax.tree.map(lambda _, n=n: jnp.asarray(n), point) for n in (0.0, sd)),
+        initializers={"prior": Partial(_normal_sample, scale, jax.tree.map(jnp.asarray, point))},
         initial_state="uniform",
     )
 
@@ -120,7 +120,7 @@ def eight_schools() -> Posterior:
         data={name: np.asarray(rows, float) for name, rows in stored["data"].items()},
         log_prior=_schools_prior,
         log_likelihood=_schools,
-        samplers={"prior": _schools_sample},
+        initializers={"prior": _schools_sample},
         initial_state="uniform",
     )
 
@@ -154,7 +154,7 @@ def dirichlet_multinomial() -> Posterior:
         data=COUNTS.astype(float),
         log_prior=Partial(lambda prior, params: prior.log_prob(params["shares"]), prior),
         log_likelihood=_multinomial,
-        samplers={"prior": Partial(lambda prior, key: {"shares": prior.sample(key)}, prior)},
+        initializers={"prior": Partial(lambda prior, key: {"shares": prior.sample(key)}, prior)},
         initial_state="uniform",
     )
     after = CONCENTRATION + COUNTS.sum(0)

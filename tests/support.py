@@ -164,7 +164,7 @@ def known() -> Known:
         data=Y,
         log_prior=_log_prior,
         log_likelihood=_groups,
-        samplers={"prior": _from_prior},
+        initializers={"prior": _from_prior},
         initial_state="uniform",
     )
     part = CONCENTRATION / CONCENTRATION.sum()
@@ -201,8 +201,8 @@ def linear() -> Known:
         data={"x": x, "y": y},
         log_prior=Partial(_independent, loc, scale),
         log_likelihood=_line,
-        gaussian=(loc, scale),
-        samplers={"prior": Partial(_independent_sample, loc, scale)},
+        gaussian_prior=(loc, scale),
+        initializers={"prior": Partial(_independent_sample, loc, scale)},
         initial_state="uniform",
     )
     design = np.column_stack([np.ones(12), x])
@@ -258,8 +258,8 @@ def plain() -> cw.Model:
         data=jnp.ones(2) / 4,
         log_prior=Partial(_independent, loc, scale),
         log_likelihood=_shrink,
-        gaussian=(loc, scale),
-        samplers={"prior": Partial(_normal, loc, point)},
+        gaussian_prior=(loc, scale),
+        initializers={"prior": Partial(_normal, loc, point)},
         initial_state="uniform",
     )
 
@@ -292,7 +292,7 @@ def apart() -> cw.Model:
         data=jnp.ones(2) / 4,
         log_prior=_small_prior,
         log_likelihood=lambda p, rows: _shrink(p["pair"], rows),
-        samplers={"prior": _small_sample},
+        initializers={"prior": _small_sample},
         initial_state="uniform",
     )
 

@@ -19,8 +19,9 @@ from jax.example_libraries import stax
 from support import counting
 
 import crewel as cw
-from crewel.posterior import Posterior
-from crewel.trees import leaf_paths, named_leaves
+from crewel.core.trees import leaf_paths, named_leaves
+from crewel.posterior.posterior import Posterior
+from crewel.run.call import prepare
 
 ROWS, INPUTS, HIDDEN = 30, 4, 5
 ORDER = ("w1", "b1", "w2", "b2")
@@ -153,8 +154,9 @@ def posterior_of(model, draws=3, seed=0):
     )
     for name in model.latents:
         made[name] = np.abs(made[name])
-    none = dict.fromkeys(("losses", "state", "starts", "keys", "algorithm"))
-    return Posterior(draws=made, stats={}, options={}, timing={}, model=model, **none)
+    none = dict.fromkeys(("losses", "state", "starts", "keys", "surplus"))
+    call = prepare(model, cw.ALGORITHMS["numpyro_nuts"], 0, {})
+    return Posterior(draws=made, stats={}, call=call, timing={}, model=model, **none)
 
 
 def outputs(post, x):
@@ -254,7 +256,7 @@ def test_bfloat16_weights_stay_bfloat16(name):
     assert jax.tree.map(lambda g: g.dtype, gradient) == jax.tree.map(
         lambda p: p.dtype, model.test_point
     )
-    for sampler in model.samplers.values():
+    for sampler in model.initializers.values():
         drawn = jax.eval_shape(sampler, jax.random.key(0))
         assert jax.tree.map(lambda d: d.dtype, drawn) == jax.tree.map(
             lambda p: p.dtype, model.test_point
@@ -308,7 +310,7 @@ def test_chains_start_at_initialisations_of_their_own():
     }
     for name, (network, example) in made.items():
         model = cw.wrap(network, x, y, likelihood="gaussian", example=example)
-        start = model.samplers["network"]
+        start = model.initializers["network"]
         one, other = (start(jax.random.key(seed)) for seed in (0, 1))
         assert jax.tree.structure(one) == jax.tree.structure(model.test_point), name
         path = leaf_paths(one)[1]
@@ -319,7 +321,7 @@ def test_chains_start_at_initialisations_of_their_own():
 def test_what_cannot_initialise_itself_starts_from_the_prior(name):
     x, y = data()
     model = wrapped(cases(weights())[name], x, y)
-    assert list(model.samplers) == ["prior"]
+    assert list(model.initializers) == ["prior"]
     with pytest.raises(ValueError, match="'network'.*among this model's ways to start: prior"):
         model.mcmc.numpyro_nuts(seed=0, init="network", progress=False)
 
@@ -698,7 +700,7 @@ def test_last_is_the_layer_that_meets_the_data_last():
             y,
             likelihood=likelihood,
             bayesian="last",
-            extra={"sigma": dist.HalfNormal(1.0)},
+            latents={"sigma": dist.HalfNormal(1.0)},
         )
         assert [path for path in leaf_paths(model.test_point) if path != "sigma"] == paths
 
@@ -732,7 +734,7 @@ def test_the_rest_keeps_its_values(name):
 def test_partly_bayesian_networks_start_at_their_own_initialisations():
     x, y = data()
     model = cw.wrap(Linen(), x, y, likelihood="gaussian", bayesian="out.*")
-    start = model.samplers["network"](jax.random.key(0))
+    start = model.initializers["network"](jax.random.key(0))
     assert leaf_paths(start) == ["out.bias", "out.kernel", "sigma"]
 
 
@@ -817,10 +819,8 @@ def test_without_combine_the_likelihood_gets_every_output_by_name():
     mean = x @ p["mean"]["kernel"] + p["mean"]["bias"]
     scale = jnp.exp(x @ p["log_scale"]["linear"]["w"] + p["log_scale"]["linear"]["b"])
     expected = dist.Normal(mean[:, 0], scale[:, 0]).log_prob(y)
-    np.testing.assert_allclose(
-        model.predictive.log_likelihood(p, x, y), expected, rtol=1e-4, atol=1e-4
-    )
-    assert list(model.samplers) == ["network", "prior"]
+    np.testing.assert_allclose(model.predictive.pointwise(p, x, y), expected, rtol=1e-4, atol=1e-4)
+    assert list(model.initializers) == ["network", "prior"]
     assert posterior_of(model).predict(x)["predictions"]["outputs.mean"].shape == (2, 3, ROWS, 1)
 
 

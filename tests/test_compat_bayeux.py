@@ -268,14 +268,14 @@ def test_fun_mode(normal):
 
 def test_every_default_is_understood(normal):
     # bayeux's defaults reach a word of ours or an option of the row, whose names may have changed.
-    from crewel.options import backend_options, words_of
+    from crewel.core.options import backend_options, settings_of
 
     own = {"return_pytree", "apply_transform"}
     for family in (bx.mcmc, bx.optimize, bx.vi):
         for class_name in family.__all__:
             method = getattr(family, class_name)
             try:
-                accepted = {*words_of(method.row), *backend_options(method.row), *own}
+                accepted = {*settings_of(method.row), *backend_options(method.row), *own}
             except ImportError as error:  # the lane bayeux has a flowMC of its own time
                 assert "needs a newer `flowMC`" in str(error)
                 continue

@@ -13,13 +13,13 @@ from numpyro.distributions import constraints
 from support import counting, errors
 
 import crewel as cw
-from crewel import blocks
-from crewel.options import backend_options, words_of
-from crewel.trees import named_leaves
+from crewel.core.options import backend_options, settings_of
+from crewel.core.trees import named_leaves
+from crewel.run import blocks
 
 SAMPLERS = [row for row in cw.ALGORITHMS if row.family in ("mcmc", "sgmcmc")]
-OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family == "optimize" and row.test]
-FITS = [row for row in cw.ALGORITHMS if row.family == "vi"]
+OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family.name == "optimize" and row.test_budget]
+FITS = [row for row in cw.ALGORITHMS if row.family.name == "vi"]
 SMALL = {"num_warmup": 20, "num_steps": 20, "num_draws": 12, "thinning": 3, "progress": False}
 
 # Stats that a row may have, by ArviZ's names, and two of our own for unadjusted methods.
@@ -55,13 +55,13 @@ def chains(row):
 def counts_of(row, **kwargs):
     """Small counts, of the words that the row takes."""
     given = SMALL | {"num_chains": chains(row)} | kwargs
-    return {k: v for k, v in given.items() if k in words_of(row)}
+    return {k: v for k, v in given.items() if k in settings_of(row)}
 
 
 def own(row, **kwargs):
     """The row's own options of its test budget, beside small counts."""
-    words = words_of(row)
-    theirs = {k: v for k, v in row.test.items() if k not in words}
+    words = settings_of(row)
+    theirs = {k: v for k, v in row.test_budget.items() if k not in words}
     if row.cycle is not None:
         theirs["cycle_length"] = 24
     return theirs | batch(row) | counts_of(row, **kwargs)
@@ -69,21 +69,21 @@ def own(row, **kwargs):
 
 def batch(row):
     """The size of the batches, of a row that takes them."""
-    return {"batch_size": support.BATCH} if row.family == "sgmcmc" else {}
+    return {"batch_size": support.BATCH} if row.family.name == "sgmcmc" else {}
 
 
 def small_for(row):
     """A quick model with all that the row needs."""
-    if row.family == "sgmcmc":
+    if row.family.name == "sgmcmc":
         return support.rows().model
-    return support.plain() if "gaussian" in row.needs else support.apart()
+    return support.plain() if "gaussian_prior" in row.needs else support.apart()
 
 
 def known_for(row):
     """A known posterior with all that the row needs."""
-    if row.family == "sgmcmc":
+    if row.family.name == "sgmcmc":
         return support.rows()
-    return support.linear() if "gaussian" in row.needs else support.known()
+    return support.linear() if "gaussian_prior" in row.needs else support.known()
 
 
 def first(draws):
@@ -91,7 +91,7 @@ def first(draws):
 
 
 def method(model, row):
-    return getattr(getattr(model, row.family), row.name)
+    return getattr(getattr(model, row.family.name), row.name)
 
 
 def same(a, b):
@@ -104,7 +104,7 @@ def same(a, b):
 @pytest.mark.parametrize("row", names(SAMPLERS))
 def test_moments(row):
     known = known_for(row)
-    post = method(known.model, row)(seed=1, progress=False, **row.test, **batch(row))
+    post = method(known.model, row)(seed=1, progress=False, **row.test_budget, **batch(row))
     draws = named_leaves(post.draws)
     for name, mean in known.mean.items():
         of_mean, of_sd = errors(draws[name], mean, known.sd[name])
@@ -136,7 +136,7 @@ def weighted(draws, log_weight):
 def test_fits(row):
     """On a Gaussian with correlations: between its own scales and those of a mean-field fit."""
     model = cw.Model(lambda p: support._gaussian(p["x"]), {"x": jnp.zeros(3)})
-    post = method(model, row)(seed=1, progress=False, **row.test)
+    post = method(model, row)(seed=1, progress=False, **row.test_budget)
     draws = post.draws["x"].reshape(-1, 3)
     precision = np.linalg.inv(support.COVARIANCE)
     sd, least = np.sqrt(np.diag(support.COVARIANCE)), np.diag(precision) ** -0.5
@@ -149,17 +149,17 @@ def test_fits(row):
         most = 0.5 * (np.log(np.diag(precision)).sum() + np.linalg.slogdet(support.COVARIANCE)[1])
         assert -0.01 < divergence < most + BIAS
     if post.losses is not None:
-        assert post.losses.shape == (post.num_chains, row.test["num_steps"])
-        tenth = row.test["num_steps"] // 10
+        assert post.losses.shape == (post.num_chains, row.test_budget["num_steps"])
+        tenth = row.test_budget["num_steps"] // 10
         assert (post.losses[:, -tenth:].mean(1) < post.losses[:, :tenth].mean(1)).all()
 
 
 @pytest.mark.once
 @pytest.mark.parametrize("row", names(SAMPLERS + FITS + OPTIMIZERS))
 def test_structure_is_kept(row):
-    if row.family == "sgmcmc":
+    if row.family.name == "sgmcmc":
         model, counts, number = support.nested_rows(), own(row), (chains(row), 12)
-    elif row.family != "optimize":
+    elif row.family.name != "optimize":
         model, counts, number = small_for(row), own(row), (chains(row), 12)
     else:
         model, number = support.plain(), (2, 1)
@@ -181,7 +181,7 @@ def test_seeds_and_stats(row):
     other = method(model, row)(seed=4, **own(row))
     assert not np.array_equal(first(post.draws), first(other.draws))
     assert all(value.shape == (chains(row), 12) for value in post.stats.values())
-    if row.family == "sgmcmc":
+    if row.family.name == "sgmcmc":
         assert set(post.stats) <= BATCH_STATS and "step_size" in post.stats
         return
     assert set(post.stats) <= STATS and "lp" in post.stats
@@ -225,7 +225,9 @@ def test_second_call_compiles_nothing(row):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("row", names(r for r in SAMPLERS + FITS if "chain_method" in words_of(r)))
+@pytest.mark.parametrize(
+    "row", names(r for r in SAMPLERS + FITS if "chain_method" in settings_of(r))
+)
 def test_chain_methods_agree(row):
     model = small_for(row)
     parallel = method(model, row)(seed=9, **own(row, chain_method="parallel"))
@@ -243,22 +245,22 @@ def test_chain_methods_agree(row):
 def test_unknown_option_is_an_error(row):
     with pytest.raises(TypeError, match="Did you mean `progress`"):
         method(support.apart(), row)(seed=0, progres=False)
-    with pytest.raises(TypeError, match=row.options_of[0].replace(".", r"\.")):
+    with pytest.raises(TypeError, match=row.option_sources[0].replace(".", r"\.")):
         method(support.apart(), row)(seed=0, zzz=1)
-    for word in row.lacks:
+    for word in row.unsupported:
         with pytest.raises(TypeError, match=f"`{word}` means nothing to `{row.name}`"):
             method(support.apart(), row)(seed=0, **{word: 1})
 
 
 @pytest.mark.parametrize("row", names(SAMPLERS + FITS + OPTIMIZERS))
 def test_options_are_the_backends(row):
-    """No option of a row is swallowed: each is a parameter of what `options_of` names."""
-    for name in row.test:
-        assert name in words_of(row) or name in backend_options(row)
-    for reserved in row.reserved:
-        assert reserved not in backend_options(row)
+    """No option of a row is swallowed: each is a parameter of what `option_sources` names."""
+    for name in row.test_budget:
+        assert name in settings_of(row) or name in backend_options(row)
+    for filled_by_row in row.filled_by_row:
+        assert filled_by_row not in backend_options(row)
     assert row.summary and row.reference
-    assert row.name.split("_")[0] == (row.requires or row.module.split(".")[0])
+    assert row.name.split("_")[0] == (row.backend.name)
     engine = row.step or row.run
     assert inspect.isfunction(getattr(engine, "func", engine))
 
@@ -271,14 +273,14 @@ def test_optimizers_find_the_mode(row):
         {"x": jnp.zeros(3), "rate": 1.0},
         {"x": None, "rate": constraints.positive},
     )
-    post = method(model, row)(seed=1, num_particles=3, progress=False, **row.test)
+    post = method(model, row)(seed=1, num_particles=3, progress=False, **row.test_budget)
     assert post.draws["x"].shape == (3, 1, 3)
-    assert post.losses.shape == (3, row.test["num_steps"])
+    assert post.losses.shape == (3, row.test_budget["num_steps"])
     mode = np.broadcast_to(support.LOCATION, (3, 1, 3))
     np.testing.assert_allclose(post.draws["x"], mode, atol=0.02)
     np.testing.assert_allclose(post.draws["rate"], 1.0, atol=0.02)
     best = model.log_density({"x": jnp.asarray(support.LOCATION), "rate": jnp.ones(())})
     np.testing.assert_allclose(post.losses[:, -1], -best, atol=1e-3)
     with counting() as counts:
-        method(model, row)(seed=2, num_particles=3, progress=False, **row.test)
+        method(model, row)(seed=2, num_particles=3, progress=False, **row.test_budget)
     assert counts == {"trace": 0, "compile": 0}

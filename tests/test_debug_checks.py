@@ -11,7 +11,7 @@ import crewel as cw
 from crewel.adapters import ALGORITHMS
 from crewel.checks import RULES, calls
 from crewel.checks.context import Context
-from crewel.priors import PriorTable
+from crewel.priors.table import PriorTable
 
 N = 20
 X = np.linspace(-1.0, 1.0, 3 * N, dtype=np.float32).reshape(N, 3)
@@ -170,9 +170,9 @@ def predicting(outputs, distribution, y):
     """A model as a bridge makes it, without the checks of `wrap`."""
     from jax.tree_util import Partial
 
-    from crewel.predict import Predictive
+    from crewel.posterior.predict import NetworkPredictive
 
-    predictive = Predictive(
+    predictive = NetworkPredictive(
         Partial(lambda p, x: outputs(p, x)), Partial(lambda p, out: distribution(out))
     )
     return cw.Model(
@@ -180,7 +180,7 @@ def predicting(outputs, distribution, y):
         W,
         data={"x": X, "y": y},
         log_prior=log_prior,
-        log_likelihood=lambda p, b: predictive.log_likelihood(p, b["x"], b["y"]),
+        log_likelihood=lambda p, b: predictive.pointwise(p, b["x"], b["y"]),
         predictive=predictive,
     )
 
@@ -492,7 +492,7 @@ def test_dead_relu_layer_and_unused_latent():
         Y,
         likelihood="gaussian",
         example=W,
-        extra={"tau": dist.HalfNormal(1.0)},
+        latents={"tau": dist.HalfNormal(1.0)},
     )
     found = check("parameters informed", spare)
     assert found.status == "warned" and "The likelihood does not use `tau`" in found.message
@@ -882,7 +882,7 @@ def test_forecast_counts_gradients(monkeypatch):
     monkeypatch.setattr(Context, "gradient_seconds", 0.31e-3)
     found = check("forecast", GOOD, "numpyro_nuts", num_chains=1)
     assert found.message == (
-        "2,000 steps × up to 1,023 gradients × 0.31 ms = up to 11 min a chain, compilation aside."
+        "2,000 steps × up to 1,023 gradients × 0.31 ms = up to 11 min per chain, compilation aside."
     )
     adam = check("forecast", GOOD, "optax_adam", num_particles=1, num_steps=2000)
     assert adam.message.startswith("2,000 steps × 1 gradient × 0.31 ms = 620 ms a particle")
@@ -903,7 +903,7 @@ def test_forecast_measures():
 
 
 def test_chains_and_cores(monkeypatch):
-    monkeypatch.setattr("crewel.placement.cores", lambda: 4)
+    monkeypatch.setattr("crewel.run.placement.cores", lambda: 4)
     assert check("chains", GOOD, "numpyro_nuts", num_chains=4).status == "passed"
     found = check("chains", GOOD, "numpyro_nuts", num_chains=5)
     assert found.status == "warned"

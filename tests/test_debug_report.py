@@ -11,8 +11,8 @@ import pytest
 import crewel as cw
 from crewel.checks import RULES
 from crewel.checks.context import Context
+from crewel.checks.debug import debug
 from crewel.checks.report import MARKS
-from crewel.debug import debug
 
 X = np.linspace(-1.0, 1.0, 12, dtype=np.float32)[:, None]
 Y = 2 * X[:, 0]
@@ -106,7 +106,7 @@ def test_each_line_is_printed_when_its_check_is_done(model, monkeypatch):
         return RULES[1].check(context)
 
     first = RULES[1]._replace(check=rule)
-    monkeypatch.setattr("crewel.debug.RULES", (first, first._replace(name="again")))
+    monkeypatch.setattr("crewel.checks.debug.RULES", (first, first._replace(name="again")))
     debug(model, 0, printer=lambda *parts, **kwargs: order.append(str(parts[0])[0]))
     assert order[1:5] == ["ran", "✓", "ran", "✓"]
 
@@ -229,9 +229,10 @@ def test_unknown_keyword_and_a_missing_need(model):
 def test_the_same_initial_states_as_the_call(model):
     context = Context(model, None, 3, {})
     report = model.debug(3, verbosity=0)
-    from crewel import driver, initial
+    from crewel.core.keys import as_key, chain_keys
+    from crewel.run import initial
 
-    keys = driver.chain_keys(driver.as_key(3), 4)[0]
+    keys = chain_keys(as_key(3), 4)[0]
     start = initial.find(model, model.target(), None, 4, keys)
     np.testing.assert_array_equal(
         report["log density at starts"].details["values"], start.log_density
@@ -249,7 +250,7 @@ def test_optimizers_are_checked_without_the_jacobian(model):
 def test_every_row_can_be_forecast(model):
     """Each algorithm that knows its gradients says so from its own default options."""
     from crewel.adapters import ALGORITHMS
-    from crewel.options import backend_options
+    from crewel.core.options import backend_options
 
     for row in ALGORITHMS:
         if row.gradients is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 import textwrap
@@ -12,15 +13,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import support
-from numpyro.distributions import constraints
 from support import counting
 
 import crewel as cw
-from crewel import blocks, compiling, driver, initial, methods
-from crewel.options import missing_backend
-from crewel.placement import PARTICLES_A_BLOCK, cores, join, place, take
-from crewel.progress import Progress
-from crewel.protocol import Algorithm
+from crewel import methods
+from crewel.core import compiling
+from crewel.core.protocol import Algorithm, Backend
+from crewel.run import blocks, execution, initial
+from crewel.run.placement import PARTICLES_PER_BLOCK, cores, join, place, take
+from crewel.run.progress import Progress
 
 QUICK = {"num_chains": 3, "num_warmup": 10, "num_draws": 20, "progress": False}
 
@@ -65,7 +66,7 @@ def test_model_with_initial_state_starts_there():
 
 
 def test_sampler_of_the_model_is_the_default_start():
-    model = cw.Model(lambda p: -(p**2), 0.0, samplers={"prior": lambda key: jnp.array(7.0)})
+    model = cw.Model(lambda p: -(p**2), 0.0, initializers={"prior": lambda key: jnp.array(7.0)})
     np.testing.assert_array_equal(starts(model, None).positions, [7.0] * 3)
     assert not np.any(np.asarray(starts(model, "uniform").positions) == 7.0)
 
@@ -120,7 +121,7 @@ def test_init_that_does_not_fit(model, init, text):
     ],
 )
 def test_broken_log_density_fails_before_sampling(log_density, text, monkeypatch):
-    monkeypatch.setattr(driver, "execute", lambda *_, **__: pytest.fail("sampling began"))
+    monkeypatch.setattr(execution, "execute", lambda *_, **__: pytest.fail("sampling began"))
     model = cw.Model(log_density, {"x": jnp.zeros(4)})
     with pytest.raises(ValueError, match=text):
         model.mcmc.numpyro_nuts(seed=0, progress=False)
@@ -156,19 +157,28 @@ def test_other_bad_words(model):
 
 
 def absent(**changes) -> Algorithm:
-    row = next(row for row in cw.ALGORITHMS if row.name == "blackjax_nuts")
-    return Algorithm(**{**row.__dict__, **changes})
+    return dataclasses.replace(cw.ALGORITHMS["blackjax_nuts"], **changes)
 
 
 def test_missing_backend_says_what_to_install(model):
-    row = absent(name="nobody_nuts", module="nobody", options_of=("nobody.f",), requires="nobody")
+    nobody = Backend("nobody", "nobody", extra="nobody")
+    row = absent(name="nobody_nuts", backend=nobody, option_sources=("nobody.f",))
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'crewel\[nobody\]'"):
         methods.Method(model, row)(seed=0)
 
 
-def test_broken_backend_keeps_its_own_error():
-    error = missing_backend(absent(module="broken"), ImportError("cannot import name 'shard_map'"))
-    assert "installed but does not import: cannot import name 'shard_map'" in str(error)
+def test_broken_backend_keeps_its_own_error(model, monkeypatch, tmp_path):
+    (tmp_path / "broken_backend.py").write_text("from jax import no_such_name")
+    monkeypatch.syspath_prepend(tmp_path)
+    row = absent(backend=Backend("broken", "broken_backend"))
+    with pytest.raises(ImportError, match="installed but does not import: cannot import name 'no_"):
+        methods.Method(model, row)(seed=0)
+
+
+def test_old_backend_says_its_version(model):
+    row = absent(option_sources=("blackjax.nuts_of_tomorrow",))
+    with pytest.raises(ImportError, match=r"needs a newer `blackjax` than \d.*--upgrade 'crewel"):
+        methods.Method(model, row)(seed=0)
 
 
 def test_missing_need_is_said_before_anything_runs(model):
@@ -180,11 +190,11 @@ def test_missing_need_is_said_before_anything_runs(model):
 
 
 def test_blocks_cover_every_chain_once():
-    row = next(row for row in cw.ALGORITHMS if row.family == "optimize")
+    row = next(row for row in cw.ALGORITHMS if row.family.name == "optimize")
     for number in (1, 2, 7, 16, 17, 128, 129):
         placement = place(row, "auto", number)
         assert len({len(block) for block in placement.blocks}) == 1
-        assert max(map(len, placement.blocks)) <= PARTICLES_A_BLOCK
+        assert max(map(len, placement.blocks)) <= PARTICLES_PER_BLOCK
         assert set(np.concatenate(placement.blocks)) == set(range(number))
         chains = {"x": jnp.arange(number)}
         parts = [take(chains, block, placement.batched) for block in placement.blocks]
@@ -213,7 +223,7 @@ def test_chains_are_spread_over_the_devices_that_there_are():
         import os
         os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=3"
         import jax, jax.numpy as jnp, numpy as np, crewel as cw
-        from crewel.placement import place
+        from crewel.run.placement import place
         row = cw.ALGORITHMS[0]
         print([place(row, "auto", n).devices for n in (1, 2, 3, 4, 6, 7)])
         model = cw.Model(lambda x: -jnp.sum(x ** 2), jnp.zeros(2))
@@ -265,16 +275,26 @@ def test_interrupt_returns_what_was_drawn(model, monkeypatch):
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Progress, "advance", interrupted)
-    with pytest.warns(UserWarning, match="2 of 3 chains have draws; returning the first 5 of 20"):
+    with pytest.warns(
+        UserWarning, match="Returning 5 of 20 draws of 2 of 3 chains. Up to 15 further draws"
+    ):
         cut = model.mcmc.numpyro_nuts(seed=0, chain_method="sequential", **QUICK)
     np.testing.assert_array_equal(cut.draws["rate"], whole.draws["rate"][:2, :5])
     assert all(value.shape == (2, 5) for value in cut.stats.values())
     monkeypatch.setattr(Progress, "advance", advance)
     on = cut.extend(10, progress=False)
-    # Chain 0 had all of its 20 draws, chain 1 goes on from its fifth.
-    np.testing.assert_array_equal(on.draws["rate"][1, 5:], whole.draws["rate"][1, 5:15])
-    longer = whole.extend(10, progress=False)
-    np.testing.assert_array_equal(on.draws["rate"][0, 5:], longer.draws["rate"][0, 20:])
+    # Chain 0 had all of its 20 draws, and chain 1 goes on from its fifth: no draw is lost.
+    np.testing.assert_array_equal(on.draws["rate"], whole.draws["rate"][:2, :15])
+    np.testing.assert_array_equal(on.surplus.count, [5, 0])
+    far = on.extend(20, progress=False)
+    longer = whole.extend(15, progress=False)
+    np.testing.assert_array_equal(far.draws["rate"], longer.draws["rate"][:2])
+    jax.tree.map(np.testing.assert_array_equal, far.stats, cut_to(longer.stats, 2))
+    assert far.surplus is None
+
+
+def cut_to(stats, chains):
+    return {name: leaf[:chains] for name, leaf in stats.items()}
 
 
 def test_interrupt_before_any_draw_is_passed_on(model, monkeypatch):
@@ -290,7 +310,7 @@ def test_error_in_one_chain_stops_the_run(model, monkeypatch):
     def broken(self, *_):
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(blocks.Run, "draw", broken)
+    monkeypatch.setattr(blocks.Run, "_draw", broken)
     with pytest.raises(RuntimeError, match="disk full"):
         model.mcmc.numpyro_nuts(seed=0, **QUICK)
 
@@ -373,12 +393,12 @@ def walk(target, key, state):
 
 def test_cross_chain_rows_get_all_chains_at_once(model):
     row = Algorithm(
-        name="toy_walk", family="mcmc", summary="s", reference="r", requires="", module="numpyro",
-        options_of=(), reserved=(), cross_chain=True, step=walk,
+        name="toy_walk", family=cw.FAMILIES["mcmc"], summary="s", reference="r",
+        backend=Backend("toy", "numpyro"), option_sources=(), cross_chain=True, step=walk,
         warmup=lambda target, key, position, num_warmup: position,
     )  # fmt: skip
     start = {"rate": jnp.array([1.0, 2.0, 4.0]), "x": jnp.zeros((3, 2))}
-    post = methods.Method(model, row)(seed=0, init=start, **QUICK)
+    post = model.mcmc(row)(seed=0, init=start, **QUICK)
     steps = np.arange(1, 21)
     np.testing.assert_allclose(
         post.draws["x"], np.broadcast_to(steps[None, :, None], (3, 20, 2)), rtol=1e-6
@@ -412,10 +432,9 @@ def test_transform_sees_one_sample_at_a_time():
 
 def test_names_list_every_row():
     model = support.small()
-    assert set(dir(model.mcmc)) == {r.name for r in cw.ALGORITHMS if r.family == "mcmc"}
+    assert set(dir(model.mcmc)) == {r.name for r in cw.ALGORITHMS if r.family.name == "mcmc"}
     assert sorted(repr(model.optimize).split("\n")) == dir(model.optimize)
     assert model.mcmc.numpyro_nuts.options()["max_tree_depth"] == 10
-    assert constraints.positive is not None
 
 
 def test_batched_linear_algebra_in_threads_ends():

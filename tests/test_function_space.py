@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata
 
-from crewel import function_space as fs
+from crewel.posterior import function_space as fs
 
 
 def noise(*shape, seed=0):

@@ -11,7 +11,7 @@ from scipy import stats
 from support import counting, errors
 
 import crewel as cw
-from crewel.options import words_of
+from crewel.core.options import settings_of
 
 pytestmark = pytest.mark.slow
 
@@ -44,14 +44,16 @@ CASES = [
     for name, made in POSTERIORS.items()
     for row in cw.ALGORITHMS
     if row.family in BIAS
-    and ("gaussian" not in row.needs or name not in ("eight_schools", "dirichlet_multinomial"))
+    and (
+        "gaussian_prior" not in row.needs or name not in ("eight_schools", "dirichlet_multinomial")
+    )
 ]
 
 
 def budget(row):
     """Twice the budget of the contract tests."""
     twice = {"num_warmup", "num_draws"}
-    return {k: 2 * v if k in twice else v for k, v in row.test.items()}
+    return {k: 2 * v if k in twice else v for k, v in row.test_budget.items()}
 
 
 @pytest.mark.parametrize("row, made", CASES)
@@ -67,7 +69,7 @@ def test_moments(row, made):
         of_mean, of_sd = errors(draws, mean, known.sd[name])
         error = np.hypot(off / of_mean, np.ravel(known.mcse[name]))
         assert (np.abs(off) < np.maximum(LIMIT * error, slack * sd)).all(), (name, off / error)
-        if row.family == "vi":
+        if row.family.name == "vi":
             continue
         # A reference's variance has an error too, of about sqrt(2) that of its mean, in sd.
         shift = np.ravel((draws - mean).std((0, 1)))
@@ -115,5 +117,7 @@ def test_simulation_based_calibration(name, options):
 def test_every_sampler_is_here():
     tested = {case.values[0].name for case in CASES}
     assert tested == {row.name for row in cw.ALGORITHMS if row.family in BIAS}
-    assert all("num_chains" in words_of(row) for row in cw.ALGORITHMS if row.family == "mcmc")
+    assert all(
+        "num_chains" in settings_of(row) for row in cw.ALGORITHMS if row.family.name == "mcmc"
+    )
     assert jax.config.jax_enable_x64 is False

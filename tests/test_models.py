@@ -267,11 +267,11 @@ def test_numpyro_log_likelihood_gives_loo(line_post):
 
 def test_numpyro_ways_to_start():
     model = cw.Model.from_numpyro(dependent, DATA)
-    assert model.initial_state == "uniform" and list(model.samplers) == ["prior"]
-    drawn = jax.vmap(model.samplers["prior"])(jax.random.split(jax.random.key(0), 500))
+    assert model.initial_state == "uniform" and list(model.initializers) == ["prior"]
+    drawn = jax.vmap(model.initializers["prior"])(jax.random.split(jax.random.key(0), 500))
     assert (drawn["b"] > -drawn["a"]).all() and (drawn["c"] > drawn["b"][:, None]).all()
     assert abs(drawn["a"].mean() - 2 * np.sqrt(2 / np.pi)) < 5 * 1.2 / np.sqrt(500)
-    assert list(cw.Model.from_numpyro(constrained, DATA).samplers) == []  # it is improper
+    assert list(cw.Model.from_numpyro(constrained, DATA).initializers) == []  # it is improper
     start = {"weights": jnp.array([3.0, 4.0])}
     model = cw.Model.from_numpyro(line, X, y=Y, initial_state=start)
     post = model.optimize.optax_sgd(seed=0, num_steps=1, learning_rate=0.0, progress=False)
@@ -371,7 +371,7 @@ def test_numpyro_bad_models_say_what_to_do(error, match, fn, args):
 
 
 def test_report_of_a_program_asks_for_a_network(line_post):
-    with pytest.raises(ValueError, match="not built of a network"):
+    with pytest.raises(ValueError, match="needs a model that predicts"):
         line_post.report()
     assert list(line_post.summary().index) == ["weights[0]", "weights[1]"]
 

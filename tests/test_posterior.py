@@ -11,7 +11,7 @@ import support
 from support import counting
 
 import crewel as cw
-from crewel import predict
+from crewel.posterior import predict
 
 SIGMA = 0.5
 RUN = {"num_warmup": 300, "num_draws": 500, "progress": False}
@@ -197,7 +197,7 @@ def test_a_bare_log_density_cannot_predict():
         seed=0, num_chains=2, num_warmup=5, num_draws=5, progress=False
     )
     for call in (made.predict, made.report, made.log_likelihood):
-        with pytest.raises(ValueError, match="no way to predict"):
+        with pytest.raises(ValueError, match="cannot predict"):
             call(np.zeros(3)) if call == made.predict else call()
     assert list(made.summary().index) == ["rate", "x[0]", "x[1]"]
     with pytest.raises(ValueError, match="built by `crewel.wrap`"):
@@ -206,6 +206,6 @@ def test_a_bare_log_density_cannot_predict():
 
 def test_extend_refuses_an_optimizer():
     made = support.small().optimize.optax_adam(seed=0, num_particles=2, num_steps=5, progress=False)
-    with pytest.raises(ValueError, match="no draws to go on with"):
+    with pytest.raises(ValueError, match="cannot be extended"):
         made.extend(5)
     assert "2 chains x 1 draws" in repr(made)

@@ -10,8 +10,9 @@ import pytest
 from scipy import stats
 
 import crewel as cw
-from crewel import patterns, priors
-from crewel.trees import named_leaves
+from crewel.core.trees import named_leaves
+from crewel.priors import assignment as priors
+from crewel.priors import non_centred, patterns
 
 PARAMS = {
     "Dense_0": {"kernel": jnp.zeros((4, 5)), "bias": jnp.zeros(5)},
@@ -148,15 +149,15 @@ def test_what_is_no_prior_is_refused(prior, error, words):
 
 
 @pytest.mark.parametrize(
-    "extra, words",
+    "latents, words",
     [
-        ({"sigma": 0.1}, "`extra` at `sigma` is 0.1; it must be a NumPyro distribution"),
+        ({"sigma": 0.1}, "`latents` at `sigma` is 0.1; it must be a NumPyro distribution"),
         ({"k": dist.Poisson(2.0)}, "The prior for `k` is a Poisson, which is discrete"),
     ],
 )
-def test_what_is_no_prior_of_a_latent_is_refused(extra, words):
+def test_what_is_no_prior_of_a_latent_is_refused(latents, words):
     with pytest.raises(TypeError) as caught:
-        priors.of_latents(extra)
+        priors.of_latents(latents)
     assert words in str(caught.value)
 
 
@@ -183,7 +184,7 @@ def hierarchical(prior, likelihood="gaussian"):
         likelihood=likelihood,
         example={"w": jnp.ones((4, 1)), "b": jnp.zeros(1)},
         prior={"w": prior, "b": dist.Normal(0, 2)},
-        extra={"tau": dist.LogNormal(0, 1), "mu": dist.Normal(0, 1)},
+        latents={"tau": dist.LogNormal(0, 1), "mu": dist.Normal(0, 1)},
     )
 
 
@@ -196,7 +197,7 @@ POINT = {
 }
 
 
-@pytest.mark.parametrize("prior", [scaled, priors.non_centred(scaled)])
+@pytest.mark.parametrize("prior", [scaled, non_centred(scaled)])
 def test_a_hierarchical_density_is_that_of_the_weights_given_the_latents(prior):
     p = {name: np.asarray(value, np.float64) for name, value in POINT.items()}
     expected = stats.norm(p["mu"], p["tau"]).logpdf(p["w"]).sum()
@@ -208,7 +209,7 @@ def test_a_hierarchical_density_is_that_of_the_weights_given_the_latents(prior):
 
 
 def test_non_centred_is_the_same_model_in_standardised_coordinates():
-    model = hierarchical(priors.non_centred(scaled))
+    model = hierarchical(non_centred(scaled))
     transform = model.target().transform
     z = transform.inverse(POINT)
     np.testing.assert_allclose(z["w"], (POINT["w"] + 0.2) / 0.4, rtol=1e-5)
@@ -225,7 +226,7 @@ def test_a_non_centred_funnel_is_sampled_right():
     def flat(out, p):  # says nothing about the parameters: the posterior is the prior
         return dist.Normal(0.0 * out[:, 0], 1.0)
 
-    model = hierarchical(priors.non_centred(scaled), likelihood=flat)
+    model = hierarchical(non_centred(scaled), likelihood=flat)
     post = model.mcmc.numpyro_nuts(seed=1, num_warmup=300, num_draws=700, progress=False)
     tau, mu, w = (np.asarray(post.draws[name], np.float64) for name in ("tau", "mu", "w"))
     assert int(post.stats["diverging"].sum()) == 0
@@ -237,7 +238,7 @@ def test_a_non_centred_funnel_is_sampled_right():
 
 
 def test_hierarchical_priors_in_the_table_and_at_the_start():
-    model = hierarchical(priors.non_centred(scaled))
+    model = hierarchical(non_centred(scaled))
     assert repr(model.priors).splitlines() == [
         "parameter  shape   prior",
         "b          (1,)    Normal(loc=0, scale=2)",
@@ -246,7 +247,7 @@ def test_hierarchical_priors_in_the_table_and_at_the_start():
         "tau        ()      LogNormal(loc=0, scale=1)",
         "mu         ()      Normal(loc=0, scale=1)",
     ]
-    draws = jax.vmap(model.samplers["prior"])(jax.random.split(jax.random.key(0), 2000))
+    draws = jax.vmap(model.initializers["prior"])(jax.random.split(jax.random.key(0), 2000))
     z = (draws["w"] - draws["mu"][:, None, None]) / draws["tau"][:, None, None]
     assert abs(float(z.mean())) < 5 / np.sqrt(8000)
     assert abs(float(z.std()) - 1) < 5 / np.sqrt(16000)
@@ -257,7 +258,7 @@ def test_relevance_of_inputs_one_scale_each():
         linear, X, Y, likelihood="gaussian", example={"w": jnp.ones((4, 1)), "b": jnp.zeros(1)},
         prior={"w": lambda path, shape, latents: dist.Normal(0, latents["tau"][:, None]),
                "b": dist.Normal(0, 1)},
-        extra={"tau": dist.HalfNormal(1.0).expand([4]).to_event(1)},
+        latents={"tau": dist.HalfNormal(1.0).expand([4]).to_event(1)},
     )  # fmt: skip
     tau = np.array([0.1, 1.0, 2.0, 3.0])
     p = {"w": jnp.ones((4, 1)), "b": jnp.zeros(1), "tau": jnp.asarray(tau), "sigma": jnp.ones(())}
@@ -274,7 +275,7 @@ def test_relevance_of_inputs_one_scale_each():
         (lambda p, s, latents: latents["tau"], TypeError, "for `w`; it must return a NumPyro"),
         (lambda p, s, latents: dist.Uniform(0, latents["tau"]), ValueError,
          "support of the prior for `w` depends on a latent: Uniform"),
-        (priors.non_centred(lambda p, s, latents: dist.Gamma(2.0, latents["tau"])), TypeError,
+        (non_centred(lambda p, s, latents: dist.Gamma(2.0, latents["tau"])), TypeError,
          "`non_centred` needs a distribution with `loc` and `scale` for `w`"),
         (lambda p, s, latents: dist.Normal(jnp.zeros(3), latents["tau"]), ValueError,
          "`w` has shape (3,), which does not fit the parameter's (4, 1)"),

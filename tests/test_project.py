@@ -58,9 +58,9 @@ def test_names_are_unique():
 
 @pytest.mark.parametrize("row", crewel.ALGORITHMS, ids=lambda row: row.name)
 def test_requirement_is_an_extra_and_imported_late(row):
-    if row.requires:
-        assert row.requires in EXTRAS
-        assert row.module.split(".")[0] in LAZY
+    if row.backend.extra:
+        assert row.backend.extra in EXTRAS
+        assert row.backend.package in LAZY
 
 
 def test_extra_all_is_every_backend_and_library_of_the_current_lane():

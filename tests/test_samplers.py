@@ -11,7 +11,7 @@ import support
 from numpyro.infer import AIES
 
 import crewel as cw
-from crewel.compiling import Frozen, thaw
+from crewel.core.compiling import Frozen, thaw
 
 X = np.random.default_rng(0).normal(size=(15, 2))
 Y = X @ np.array([1.0, -1.0])
@@ -28,10 +28,10 @@ def wrapped(prior, likelihood):
 
 def test_wrap_knows_a_gaussian_prior():
     prior = {"w": dist.Normal(0.0, 2.0), "b": dist.Normal(1.0, jnp.array([3.0]))}
-    loc, scale = wrapped(prior, cw.likelihoods.gaussian(0.5)).target().gaussian
+    loc, scale = wrapped(prior, cw.likelihoods.gaussian(0.5)).target().gaussian_prior
     assert loc == {"b": 1.0, "w": 0.0} and scale == {"b": 3.0, "w": 2.0}
     # A latent noise has a half-normal prior; a Student prior is no Gaussian one.
-    assert wrapped(prior, "gaussian").target().gaussian is None
+    assert wrapped(prior, "gaussian").target().gaussian_prior is None
     model = wrapped(dist.StudentT(5.0), cw.likelihoods.gaussian(0.5))
     with pytest.raises(ValueError, match="`blackjax_elliptical_slice` needs .* Gaussian prior"):
         model.mcmc.blackjax_elliptical_slice(seed=0)
@@ -39,9 +39,11 @@ def test_wrap_knows_a_gaussian_prior():
 
 def test_a_gaussian_must_fit_the_parameters():
     def model(gaussian, transform=None):
-        return cw.Model(lambda p: -p["a"].sum(), {"a": jnp.ones(2)}, transform, gaussian=gaussian)
+        return cw.Model(
+            lambda p: -p["a"].sum(), {"a": jnp.ones(2)}, transform, gaussian_prior=gaussian
+        )
 
-    assert model(({"a": 0.0}, {"a": np.ones(2)})).target().gaussian[1]["a"].shape == (2,)
+    assert model(({"a": 0.0}, {"a": np.ones(2)})).target().gaussian_prior[1]["a"].shape == (2,)
     with pytest.raises(ValueError, match="location .* another structure"):
         model(([0.0], {"a": 1.0}))
     with pytest.raises(ValueError, match="scale .* at `a` has shape \\(3,\\)"):
@@ -94,7 +96,7 @@ def test_both_modes_and_the_evidence(name):
         data=jnp.zeros(1),
         log_prior=lambda p: dist.Normal(0.0, 3.0).log_prob(p),
         log_likelihood=_two_modes,
-        samplers={"prior": lambda key: 3.0 * jax.random.normal(key)},
+        initializers={"prior": lambda key: 3.0 * jax.random.normal(key)},
     )
     post = getattr(model.mcmc, name)(seed=0, num_chains=400, num_draws=1, progress=False)
     # A mode times the prior is a Gaussian; there are two of the same weight.
@@ -110,7 +112,9 @@ def test_both_modes_and_the_evidence(name):
 NO_WARMUP = [
     pytest.param(row, id=row.name)
     for row in cw.ALGORITHMS
-    if row.family == "mcmc" and row.requires in ("", "blackjax") and "num_warmup" not in row.lacks
+    if row.family.name == "mcmc"
+    and row.backend.extra in ("", "blackjax")
+    and "num_warmup" not in row.unsupported
 ]
 
 

@@ -1,6 +1,8 @@
-"""Minibatches: what rows a step sees, what the samplers converge to, what bad input gets."""
+"""Minibatches: what rows a step sees, what the initializers converge to, what bad input gets."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
@@ -12,9 +14,9 @@ import support
 from support import counting
 
 import crewel as cw
-from crewel import minibatch, step_size
-from crewel.adapters import ALGORITHMS
-from crewel.minibatch import Batches
+from crewel.adapters import ALGORITHMS, step_size
+from crewel.core import minibatch
+from crewel.core.minibatch import Batches
 
 QUICK = {"num_chains": 2, "num_warmup": 4, "num_draws": 10, "step_size": 1e-4, "progress": False}
 
@@ -73,7 +75,7 @@ def visits(batches, steps, first=0):
     target = cw.Model(
         None,
         0.0,
-        data=jnp.arange(batches.rows),
+        data=jnp.arange(batches.num_data),
         log_prior=lambda p: p,
         log_likelihood=lambda p, b: b,
     ).target()
@@ -139,9 +141,9 @@ def test_with_replacement_rows_are_independent():
 
 
 def test_full_batch_is_the_density_itself(model):
-    assert minibatch.plan(model.target(), {"batch_size": 40}, family="sgmcmc").size == 40
-    assert minibatch.plan(model.target(), {}, family="sgmcmc").size == 100  # all, below 128
-    assert minibatch.plan(model.target(), {}, family="optimize") is None
+    assert minibatch.plan(model.target(), {"batch_size": 40}, always=True).size == 40
+    assert minibatch.plan(model.target(), {}, always=True).size == 100  # all, below 128
+    assert minibatch.plan(model.target(), {}, always=False) is None
 
 
 def test_uint8_rows_stay_uint8():
@@ -240,7 +242,7 @@ def test_warm_up_of_control_variates_finds_the_mode():
 
 def test_pilot_measures_noise_and_curvature():
     model, mean, precision, at_mode = regression()
-    target = cw.protocol.replace(model.target(), batch_size=20)
+    target = dataclasses.replace(model.target(), batch_size=20)
     found = step_size.pilot(target, jax.random.key(0), jnp.asarray(mean))
     number = len(at_mode)
     noise = number**2 / 20 * (1 - 20 / number) * at_mode.var(ddof=1)
@@ -334,7 +336,7 @@ def test_model_without_data_is_told_how_to_give_it():
         ({"replacement": "yes"}, "`replacement` must be True or False"),
         ({"step_size": -1.0}, "`step_size` must be positive, got -1.0"),
         ({"step_size": "large"}, "a schedule .* or 'auto', got 'large'"),
-        ({"batches": []}, "`batches` needs `num_rows`"),
+        ({"batches": []}, "`batches` needs `num_data`"),
         ({"step_sise": 1.0}, "Did you mean `step_size`"),
     ],
 )
@@ -399,5 +401,5 @@ def test_other_data_of_the_same_shape_compile_nothing(model):
 
 
 def test_every_row_says_why_it_is_biased():
-    rows = [row for row in ALGORITHMS if row.family == "sgmcmc"]
+    rows = [row for row in ALGORITHMS if row.family.name == "sgmcmc"]
     assert len(rows) == 9 and all(row.bias and "data" in row.needs for row in rows)

@@ -14,7 +14,7 @@ from test_sgmcmc import QUICK, batches_of, same
 
 import crewel as cw
 from crewel import metrics
-from crewel.evaluate import predictions
+from crewel.posterior.predict import predictions
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_mean_of_a_diverging_run_is_that_of_its_good_draws(model):
 
 def test_programs_hold_no_draws_under_reduction(model):
     """What the device holds does not depend on the number of draws, nor does the result."""
-    from crewel import blocks
+    from crewel.run import blocks
 
     sizes = []
     write = blocks.Store.write
@@ -177,7 +177,7 @@ def test_predictions_as_what_is_collected(classes):
 
 
 def test_held_out_rows_need_a_model_that_predicts(model):
-    with pytest.raises(ValueError, match="built by `crewel.wrap`"):
+    with pytest.raises(ValueError, match="`evaluate` needs a model that predicts"):
         model.sgmcmc.blackjax_sgld(seed=0, evaluate=(1, 2), **QUICK)
 
 
@@ -197,14 +197,14 @@ def test_loader_gives_the_draws_of_arrays_in_the_same_order(model):
     call |= {"chain_method": "vectorized"}
     arrays = model.sgmcmc.blackjax_sgld(seed=0, batch_size=20, **call)
     made = batches_of(model, arrays.keys[0], 24, 20)
-    loader = model.sgmcmc.blackjax_sgld(seed=0, batches=iter(made), num_rows=100, **call)
+    loader = model.sgmcmc.blackjax_sgld(seed=0, batches=iter(made), num_data=100, **call)
     assert same(arrays.draws, loader.draws)
     # A model that holds a few example rows only is the same model.
     few = cw.Model(
         None, model.test_point, support.SUPPORT, data=jax.tree.map(lambda a: a[:5], model.data),
         log_prior=support._prior, log_likelihood=support._likelihood,
     )  # fmt: skip
-    small = few.sgmcmc.blackjax_sgld(seed=0, batches=made, num_rows=100, **call)
+    small = few.sgmcmc.blackjax_sgld(seed=0, batches=made, num_data=100, **call)
     assert same(arrays.draws, small.draws)
 
 
@@ -217,7 +217,7 @@ def test_loader_feeds_warm_up_and_draws_one_batch_a_step(model):
             yield jax.tree.map(lambda leaf: leaf[:10], model.data)
 
     call = QUICK | {"num_warmup": 5, "num_draws": 7, "thinning": 3}
-    post = model.sgmcmc.blackjax_sgld(seed=0, batches=generate(), num_rows=100, **call)
+    post = model.sgmcmc.blackjax_sgld(seed=0, batches=generate(), num_data=100, **call)
     assert post.draws["w"].shape == (2, 7, 2)
     assert len(taken) == 5 + 21  # reading ahead stops where the run does
 
@@ -226,7 +226,7 @@ def test_pairs_and_epochs_of_a_list(classes):
     model, _, _ = classes
     x, y = np.asarray(model.data["x"]), np.asarray(model.data["y"])
     pairs = [(x[i : i + 20].astype(np.float64), y[i : i + 20]) for i in (0, 20, 40)]
-    call = QUICK | {"batches": pairs, "num_rows": 60}
+    call = QUICK | {"batches": pairs, "num_data": 60}
     post = model.sgmcmc.blackjax_sgld(seed=0, **call)  # 14 steps out of 3 batches
     dicts = [{"x": a, "y": b} for a, b in pairs]
     assert same(post.draws, model.sgmcmc.blackjax_sgld(seed=0, **call | {"batches": dicts}).draws)
@@ -250,26 +250,26 @@ def rows_of(model, number, **change):
 )
 def test_loader_that_does_not_fit(model, made, text):
     with pytest.raises((TypeError, ValueError), match=text):
-        model.sgmcmc.blackjax_sgld(seed=0, batches=made(model), num_rows=100, **QUICK)
+        model.sgmcmc.blackjax_sgld(seed=0, batches=made(model), num_data=100, **QUICK)
 
 
 def test_loader_that_ends_early_leaves_what_was_drawn(model, monkeypatch):
-    from crewel import feed
+    from crewel.run import prefetch as feed
 
     monkeypatch.setattr(feed, "LONGEST", 5)  # steps a chunk
     made = iter([rows_of(model, 10)] * 12)
     call = QUICK | {"num_warmup": 2, "num_draws": 100}
-    with pytest.warns(UserWarning, match="ended after 12 batches.* returning the first 10 of 100"):
-        post = model.sgmcmc.blackjax_sgld(seed=0, batches=made, num_rows=100, **call)
+    with pytest.warns(UserWarning, match="ended after 12 batches.* Returning 10 of 100 draws"):
+        post = model.sgmcmc.blackjax_sgld(seed=0, batches=made, num_data=100, **call)
     assert post.draws["w"].shape == (2, 10, 2)
 
 
 def test_number_of_rows_must_fit(model):
     batch = rows_of(model, 10)
-    with pytest.raises(ValueError, match="`num_rows` is 50"):
-        model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_rows=50, **QUICK)
+    with pytest.raises(ValueError, match="`num_data` is 50"):
+        model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_data=50, **QUICK)
     with pytest.raises(ValueError, match="the first of `batches` has 10 rows"):
-        model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_rows=100, batch_size=20, **QUICK)
+        model.sgmcmc.blackjax_sgld(seed=0, batches=[batch], num_data=100, batch_size=20, **QUICK)
 
 
 # --- optimizers on held-out rows ----------------------------------------------------------------
@@ -283,7 +283,7 @@ def test_optimizer_returns_its_best_look_and_stops(classes):
     every = [
         model.optimize.optax_sgd(num_steps=steps, **call).draws["w"][:, 0] for steps in range(1, 13)
     ]
-    score = jax.vmap(lambda w: model.predictive.log_likelihood({"w": w}, x, y).mean())
+    score = jax.vmap(lambda w: model.predictive.pointwise({"w": w}, x, y).mean())
     scores = np.stack([score(jnp.asarray(w)) for w in every], 1)
     post = model.optimize.optax_sgd(num_steps=12, evaluate=(x, y, 1), **call)
     np.testing.assert_allclose(post.stats["test_lppd"][:, 0], scores.max(1), rtol=1e-5)
@@ -331,7 +331,7 @@ def test_resampled_draws_have_equal_weight(model):
 def test_weights_are_not_forgotten(classes):
     model, x, y = classes
     post = model.sgmcmc.blackjax_csgld(seed=0, **QUICK)
-    with pytest.warns(UserWarning, match=r"averages over them do not use these. `post.resampled"):
+    with pytest.warns(UserWarning, match=r"averages over them ignore. `post.resampled"):
         post.metrics(x, y)
     even = post.resampled()
     assert even.metrics(x, y)["lppd"] < 0 and set(post.stats) - set(even.stats) == {"log_weight"}

@@ -13,7 +13,7 @@ from support import counting
 
 import crewel as cw
 from crewel import likelihoods
-from crewel.trees import leaf_paths
+from crewel.core.trees import leaf_paths
 
 ROWS = 20
 
@@ -66,7 +66,7 @@ def test_every_named_likelihood_is_what_it_says():
     for name, (outputs, y, latents, expected) in cases.items():
         model = linear_model(y, name, outputs)
         assert set(model.latents) == latents, name
-        found = model.predictive.log_likelihood(model.test_point, x, y)
+        found = model.predictive.pointwise(model.test_point, x, y)
         p = {k: float(v) for k, v in model.test_point.items() if k != "w"}
         np.testing.assert_allclose(found, expected(p), rtol=2e-4, atol=1e-4, err_msg=name)
         both = float(model.target().log_prior(model.test_point)) + float(found.sum())
@@ -78,19 +78,19 @@ def test_targets_of_several_columns():
     model = linear_model(y, "heteroscedastic", 4)
     out = x @ example(4)["w"]
     expected = stats.norm(out[:, :2], np.exp(out[:, 2:])).logpdf(y).sum(-1)
-    found = model.predictive.log_likelihood(model.test_point, x, y)
+    found = model.predictive.pointwise(model.test_point, x, y)
     np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-4)
     # One column of `y` stays one column of the outputs.
     one = linear_model(y[:, :1], likelihoods.gaussian(0.3))
     expected = stats.norm((x @ example(1)["w"])[:, 0], 0.3).logpdf(y[:, 0])
-    found = one.predictive.log_likelihood(one.test_point, x, y[:, :1])
+    found = one.predictive.pointwise(one.test_point, x, y[:, :1])
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
 def test_noise_is_fixed_or_has_the_prior_that_is_given():
     fixed = linear_model(normals(), likelihoods.gaussian(0.5))
     assert leaf_paths(fixed.test_point) == ["w"]
-    learned = linear_model(normals(), "gaussian", extra={"sigma": dist.LogNormal(-1, 0.5)})
+    learned = linear_model(normals(), "gaussian", latents={"sigma": dist.LogNormal(-1, 0.5)})
     assert repr(learned.priors).splitlines()[-1].split("  ")[-1] == "LogNormal(loc=-1, scale=0.5)"
     p = {**learned.test_point, "sigma": jnp.float32(0.3)}
     expected = stats.norm.logpdf(p["w"]).sum() + stats.lognorm(0.5, scale=np.exp(-1)).logpdf(0.3)
@@ -101,12 +101,12 @@ def test_a_likelihood_function_finds_latents_of_every_support():
     def likelihood(out, p):
         return dist.Normal(out[:, 0] + p["shift"], p["sigma"] * p["share"][0])
 
-    extra = {
+    latents = {
         "sigma": dist.HalfNormal(1.0),
         "shift": dist.Uniform(-1.0, 3.0),
         "share": dist.Dirichlet(jnp.ones(3)),
     }
-    model = linear_model(normals(), likelihood, extra=extra)
+    model = linear_model(normals(), likelihood, latents=latents)
     target = model.target()
     z = jax.tree.map(
         lambda leaf: 3 * jnp.ones_like(leaf), target.transform.inverse(model.test_point)
@@ -131,7 +131,7 @@ def test_a_likelihood_function_finds_latents_of_every_support():
          ["of shape (20,)", "(20, 1)", "pass `y[:, 0]`"]),
         (normals(), lambda o, p: dist.Normal(o, 1.0), 1, ["shape (20, 1)", "`outputs[..., 0]`"]),
         (normals(), lambda o, p: dist.Normal(o, jnp.ones(ROWS)), 1,
-         ["shape (20, 20)", "broadcast", "would sample, and be wrong"]),
+         ["shape (20, 20)", "broadcast", "every datum is compared with every other"]),
         (np.eye(3)[np.arange(ROWS) % 3], "categorical", 3, ["one-hot", "`y.argmax(-1)`"]),
         (normals(), "heteroscedastic", 3, ["two outputs for each value of `y`", "(20, 3)"]),
     ],
@@ -187,8 +187,8 @@ def test_data_that_do_not_fit():
 
 
 def test_a_latent_with_the_name_of_a_layer():
-    with pytest.raises(ValueError, match="`extra` has the names \\['w'\\]"):
-        linear_model(normals(), "gaussian", extra={"w": dist.Normal(0, 1)})
+    with pytest.raises(ValueError, match="`latents` has the names \\['w'\\]"):
+        linear_model(normals(), "gaussian", latents={"w": dist.Normal(0, 1)})
 
 
 def test_inputs_may_be_a_pytree():
@@ -199,7 +199,7 @@ def test_inputs_may_be_a_pytree():
     )  # fmt: skip
     mean = x["a"] @ example(1)["w"] + x["b"][:, :1]
     expected = stats.norm(mean[:, 0], 1).logpdf(normals())
-    found = model.predictive.log_likelihood(model.test_point, x, normals())
+    found = model.predictive.pointwise(model.test_point, x, normals())
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
@@ -246,7 +246,7 @@ def test_the_same_network_on_other_data_with_other_priors_compiles_nothing():
             likelihood="student_t",
             prior={"*.kernel": dist.Normal(0, scale), "Dense_0.bias": dist.Uniform(low, 5.0),
                    "Dense_1.bias": dist.Normal(0, 1)},
-            extra={"sigma": dist.HalfNormal(tau), "df": dist.Uniform(low + 4, 20)},
+            latents={"sigma": dist.HalfNormal(tau), "df": dist.Uniform(low + 4, 20)},
         )  # fmt: skip
 
     first = model(0, 1, -3, 1).mcmc.numpyro_nuts(seed=0, **run)

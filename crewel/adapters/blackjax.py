@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Target
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Backend, Position, Target
+
+BACKEND = Backend("blackjax", "blackjax", extra="blackjax")
 
 BUILD = ("integrator", "divergence_threshold", "integration_steps_fn")
 STEP = ("max_num_doublings", "num_integration_steps", "integration_steps_params")
@@ -204,26 +207,25 @@ def _row(
     adaptation: str,
     summary: str,
     reference: str,
-    reserved: tuple[str, ...] = (),
+    filled_by_row: tuple[str, ...] = (),
     **row: Any,
 ) -> Algorithm:
     stats, gradients = _ENGINES[kind]
     return Algorithm(
         name=name,
-        family="mcmc",
+        family=MCMC,
         summary=summary,
         reference=reference,
-        requires="blackjax",
-        module="blackjax",
-        options_of=(f"blackjax.{adaptation}", f"blackjax.mcmc.{kind}.as_top_level_api"),
-        reserved=(
+        backend=BACKEND,
+        option_sources=(f"blackjax.{adaptation}", f"blackjax.mcmc.{kind}.as_top_level_api"),
+        filled_by_row=(
             "algorithm",
             "logdensity_fn",
             "adaptation_info_fn",
             "step_size",
             "inverse_mass_matrix",
             "build_proposal",
-            *reserved,
+            *filled_by_row,
         ),
         step=partial(_step, kind, stats),
         warmup=partial(_warmup, kind, adaptation),
@@ -243,7 +245,7 @@ ROWS = (
         "window_adaptation",
         "No-U-Turn sampler with Stan's window adaptation",
         "Hoffman & Gelman 2014; Betancourt 2017; Phan, Pradhan & Jankowiak 2019",
-        test=_BUDGET,
+        test_budget=_BUDGET,
     ),
     _row(
         "blackjax_hmc",
@@ -252,7 +254,7 @@ ROWS = (
         "Hamiltonian Monte Carlo with a fixed number of leapfrog steps",
         "Duane et al. 1987; Neal 2011",
         defaults={"num_integration_steps": 16},
-        test=_HMC_BUDGET,
+        test_budget=_HMC_BUDGET,
     ),
     _row(
         "blackjax_dynamic_hmc",
@@ -260,8 +262,8 @@ ROWS = (
         "window_adaptation",
         "Hamiltonian Monte Carlo with a random number of leapfrog steps, 1 to 9 by default",
         "Mackenzie 1989; Neal 2011",
-        reserved=("next_random_arg_fn",),
-        test=_BUDGET,
+        filled_by_row=("next_random_arg_fn",),
+        test_budget=_BUDGET,
     ),
     _row(
         "blackjax_nuts_low_rank",
@@ -269,7 +271,7 @@ ROWS = (
         "window_adaptation_low_rank",
         "No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients",
         "Seyboldt, Carlson & Carpenter 2026",
-        test=_BUDGET,
+        test_budget=_BUDGET,
     ),
     _row(
         "blackjax_nuts_pathfinder",
@@ -277,8 +279,8 @@ ROWS = (
         "pathfinder_adaptation",
         "No-U-Turn sampler that starts from Pathfinder, with its dense metric",
         "Zhang, Carpenter, Gelman & Vehtari 2022",
-        reserved=("num_chains", "integrator"),
-        test=_BUDGET,
+        filled_by_row=("num_chains", "integrator"),
+        test_budget=_BUDGET,
     ),
     _row(
         "blackjax_hmc_pathfinder",
@@ -286,8 +288,8 @@ ROWS = (
         "pathfinder_adaptation",
         "Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric",
         "Zhang, Carpenter, Gelman & Vehtari 2022",
-        reserved=("num_chains", "integrator"),
+        filled_by_row=("num_chains", "integrator"),
         defaults={"num_integration_steps": 16},
-        test=_HMC_BUDGET,
+        test_budget=_HMC_BUDGET,
     ),
 )

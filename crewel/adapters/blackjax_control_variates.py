@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel import step_size as steps
+from crewel.adapters import step_size as steps
 from crewel.adapters.blackjax_sgmcmc import nothing, row
 from crewel.adapters.sgmcmc import Kind, State, finish, init
-from crewel.protocol import Stepped, Target
+from crewel.core.protocol import SteppedWarmup, Target
 
 
 class Centre(NamedTuple):
@@ -76,12 +76,12 @@ ROWS = (
         "SGLD with control variates; the warm-up finds the mode they are centred on, by Adam",
         "Baker, Fearnhead, Fox & Nemeth 2019",
         defaults={"learning_rate": 1e-2},
-        warmup=Stepped(
+        warmup=SteppedWarmup(
             partial(_cv_init, CV_SGLD),
             partial(_cv_update, CV_SGLD),
             finish=partial(_cv_finish, CV_SGLD),
         ),
-        test={"step_size": 4e-4, "num_warmup": 1000, "num_draws": 2000, "thinning": 10},
+        test_budget={"step_size": 4e-4, "num_warmup": 1000, "num_draws": 2000, "thinning": 10},
         gradients=(2, 2),
     ),
 )

@@ -13,8 +13,9 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from crewel.adapters.blackjax import nothing
-from crewel.protocol import Algorithm, Position, Target
+from crewel.adapters.blackjax import BACKEND, nothing
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Position, Target
 
 _BITS = 20  # of the Halton sequence that varies the trajectory: it returns after 2^20 draws
 
@@ -147,14 +148,13 @@ def _chees_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
 def _row(name: str, summary: str, reference: str, adaptation: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{name}",
-        family="mcmc",
+        family=MCMC,
         summary=summary,
         reference=reference,
-        requires="blackjax",
-        module="blackjax",
-        options_of=(f"blackjax.{adaptation}",),
+        backend=BACKEND,
+        option_sources=(f"blackjax.{adaptation}",),
         cross_chain=True,
-        lacks=frozenset({"chain_method"}),
+        unsupported=frozenset({"chain_method"}),
         **row,
     )
 
@@ -165,7 +165,7 @@ ROWS = (
         "HMC whose trajectory length all chains learn together; for many chains, on GPUs",
         "Hoffman, Radul & Sountsov 2021",
         "chees_adaptation",
-        reserved=(
+        filled_by_row=(
             "logdensity_fn",
             "num_chains",
             "adaptation_info_fn",
@@ -174,10 +174,10 @@ ROWS = (
         ),
         step=_chees_step,
         warmup=_chees_warmup,
-        words={"num_chains": 32},
+        settings={"num_chains": 32},
         # Of its `run`: the first step size, and Optax's optimizer of the length (`None`: Adam).
         defaults={"step_size": 0.1, "optim": None},
-        test={"num_warmup": 500, "num_draws": 200},
+        test_budget={"num_warmup": 500, "num_draws": 200},
         gradients=_chees_gradients,
     ),
     _row(
@@ -185,11 +185,11 @@ ROWS = (
         "Generalized HMC that folds of chains tune for each other; for many chains, on GPUs",
         "Hoffman & Sountsov 2022",
         "meads_adaptation",
-        reserved=("logdensity_fn", "num_chains", "adaptation_info_fn"),
+        filled_by_row=("logdensity_fn", "num_chains", "adaptation_info_fn"),
         step=_meads_step,
         warmup=_meads_warmup,
-        words={"num_chains": 64},
-        test={"num_warmup": 500, "num_draws": 200, "thinning": 5},
+        settings={"num_chains": 64},
+        test_budget={"num_warmup": 500, "num_draws": 200, "thinning": 5},
         gradients=(1, 1),
     ),
 )

@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.adapters.blackjax import BACKEND
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 _AVERAGING = ("target", "t0", "gamma", "kappa")
 
@@ -166,18 +168,17 @@ def _step(kernel: _Kernel, target: Target, key, state: _State, /, *, step_size, 
 def _row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{kind}",
-        family="mcmc",
+        family=MCMC,
         summary=summary,
         reference=reference,
-        requires="blackjax",
-        module="blackjax",
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             f"blackjax.mcmc.{kind}.as_top_level_api",
             "blackjax.adaptation.step_size.dual_averaging_adaptation",
         ),
-        reserved=("logdensity_fn", "inverse_mass_matrix", "momentum_inverse_scale"),
+        filled_by_row=("logdensity_fn", "inverse_mass_matrix", "momentum_inverse_scale"),
         step=partial(_step, _KERNELS[kind]),
-        warmup=Stepped(partial(_init, _KERNELS[kind]), partial(_update, _KERNELS[kind])),
+        warmup=SteppedWarmup(partial(_init, _KERNELS[kind]), partial(_update, _KERNELS[kind])),
         gradients=(1, 1),
         **row,
     )
@@ -189,14 +190,14 @@ ROWS = (
         "Metropolis-adjusted Langevin algorithm; every parameter has the same step",
         "Roberts & Tweedie 1996; Roberts & Rosenthal 1998",
         defaults={"step_size": 0.1, "target": 0.574},
-        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 20},
+        test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 20},
     ),
     _row(
         "barker",
         "Barker proposal, skewed by the gradient, robust to a poor step size",
         "Livingstone & Zanella 2022; Vogrinc, Livingstone & Zanella 2023",
         defaults={"step_size": 0.1, "target": 0.57},
-        test={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
+        test_budget={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
     ),
     _row(
         "ghmc",
@@ -204,6 +205,6 @@ ROWS = (
         "Horowitz 1991; Neal 2020; Hoffman & Sountsov 2022",
         # Momentum lives for about two steps; the drift of the slice is half its refreshment.
         defaults={"step_size": 0.1, "target": 0.9, "alpha": 0.4, "delta": 0.2},
-        test={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
+        test_budget={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
     ),
 )

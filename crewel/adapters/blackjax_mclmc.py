@@ -9,8 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from crewel.adapters.blackjax import fresh_length, trajectory
-from crewel.protocol import Algorithm, Position, Target
+from crewel.adapters.blackjax import BACKEND, fresh_length, trajectory
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Position, Target
 
 
 def _mclmc_warmup(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
@@ -123,33 +124,31 @@ def _adjusted_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
 ROWS = (
     Algorithm(
         name="blackjax_mclmc",
-        family="mcmc",
+        family=MCMC,
         summary="Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two",
         reference="Robnik, De Luca, Silverstein & Seljak 2023",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.mclmc_find_L_and_step_size",),
-        reserved=("mclmc_kernel", "num_steps", "state", "rng_key", "logdensity_fn", "params"),
+        backend=BACKEND,
+        option_sources=("blackjax.mclmc_find_L_and_step_size",),
+        filled_by_row=("mclmc_kernel", "num_steps", "state", "rng_key", "logdensity_fn", "params"),
         step=_mclmc_step,
         warmup=_mclmc_warmup,
         # BlackJAX spends a third of `frac_tune2` more on the preconditioner: together, all of it.
         defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
         bias="No accept step: the step size leaves a bias, kept small by the energy error.",
-        test={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
+        test_budget={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
         gradients=_MCLMC_GRADIENTS,
     ),
     Algorithm(
         name="blackjax_adjusted_mclmc",
-        family="mcmc",
+        family=MCMC,
         summary="Microcanonical Hamiltonian Monte Carlo with an accept step and random lengths",
         reference="Robnik, Cohn-Gordon & Seljak 2025",
-        requires="blackjax",
-        module="blackjax",
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             "blackjax.adjusted_mclmc_find_L_and_step_size",
             "blackjax.mcmc.adjusted_mclmc_dynamic.as_top_level_api",
         ),
-        reserved=(
+        filled_by_row=(
             "mclmc_kernel",
             "num_steps",
             "state",
@@ -168,7 +167,7 @@ ROWS = (
         warmup=_adjusted_warmup,
         # The first part is walked twice, before and after the preconditioner: together, all of it.
         defaults={"target": 0.65, "frac_tune1": 0.4, "frac_tune2": 0.2},
-        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 3},
+        test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 3},
         gradients=_adjusted_gradients,
     ),
 )

@@ -13,9 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.blackjax_smc import log_likelihood, log_prior
-from crewel.compiling import Frozen, compile_all, program, thaw
-from crewel.protocol import Algorithm, Made, Position, Target
+from crewel.core.compiling import Frozen, compile_all, program, thaw
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, EngineResult, Position, Target
 
 STRETCH = 16  # the prior's volume shrinks by a factor of exp(STRETCH) in a stretch, at most
 _REST = np.log(0.01)  # the live points' share of the evidence at which to stop
@@ -99,7 +101,7 @@ def _run(
     num_inner_steps: int | None,
     num_delete: int | None,
     **options: Any,
-) -> Made:
+) -> EngineResult:
     live = keys.shape[0]
     size = sum(leaf.size for leaf in jax.tree.leaves(positions)) // live
     options["num_inner_steps"] = num_inner_steps or 5 * size
@@ -129,25 +131,24 @@ def _run(
         "log_evidence_error": np.full(shape, np.std(evidence)),
     }
     positions = jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), drawn.position)
-    return Made(positions, stats)
+    return EngineResult(positions, stats)
 
 
 ROWS = (
     Algorithm(
         name="blackjax_nested_slice",
-        family="mcmc",
+        family=MCMC,
         summary="Nested slice sampling, with the evidence and its error; multimodal",
         reference="Skilling 2006; Yallup, Kroupa & Handley 2026",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.ns.nss.as_top_level_api",),
-        reserved=("logprior_fn", "loglikelihood_fn"),
+        backend=BACKEND,
+        option_sources=("blackjax.ns.nss.as_top_level_api",),
+        filled_by_row=("logprior_fn", "loglikelihood_fn"),
         run=_run,
         needs=frozenset({"log_prior", "log_likelihood", "data"}),
         cross_chain=True,
         # Chains are live points, which start from the prior; as many draws are resampled.
-        words={"num_chains": 500, "num_draws": 1, "init": "prior"},
-        lacks=frozenset({"chain_method", "num_warmup", "init"}),
+        settings={"num_chains": 500, "num_draws": 1, "init": "prior"},
+        unsupported=frozenset({"chain_method", "num_warmup", "init"}),
         # `None`: five a parameter, and a tenth of the live points.
         defaults={"num_inner_steps": None, "num_delete": None},
     ),

@@ -9,9 +9,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel import step_size as steps
+from crewel.adapters import step_size as steps
+from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.sgmcmc import NOISE, OPTIONS, Kind, step, warmup
-from crewel.protocol import APART, Algorithm, Target
+from crewel.core.families import SGMCMC
+from crewel.core.protocol import SEPARATE, Algorithm, Target
 
 # --- Langevin -----------------------------------------------------------------------------------
 
@@ -175,15 +177,14 @@ def row(
     """A row of a kind of `blackjax.sgmcmc.<kernel>`."""
     return Algorithm(
         name=f"blackjax_{name}",
-        family="sgmcmc",
+        family=SGMCMC,
         summary=summary,
         reference=reference,
-        requires="blackjax",
-        module="blackjax",
-        options_of=(f"blackjax.sgmcmc.{kernel}.as_top_level_api",),
-        reserved=("grad_estimator", "logdensity_estimator", "gradient_estimator"),
+        backend=BACKEND,
+        option_sources=(f"blackjax.sgmcmc.{kernel}.as_top_level_api",),
+        filled_by_row=("grad_estimator", "logdensity_estimator", "gradient_estimator"),
         step=partial(step, kind),
-        needs=APART,
+        needs=SEPARATE,
         defaults=OPTIONS | fields.pop("defaults", {}),
         **({"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": (1, 1)} | fields),
     )
@@ -199,7 +200,7 @@ ROWS = (
         SGLD,
         "Stochastic-gradient Langevin dynamics",
         "Welling & Teh 2011",
-        test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10},
+        test_budget={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10},
     ),
     row(
         "sghmc",
@@ -208,7 +209,7 @@ ROWS = (
         "Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step",
         "Chen, Fox & Guestrin 2014",
         defaults=_KICKS,
-        test={"step_size": 0.005, "num_warmup": 200, "num_draws": 2000, "thinning": 3},
+        test_budget={"step_size": 0.005, "num_warmup": 200, "num_draws": 2000, "thinning": 3},
         gradients=_trajectory,
     ),
     row(
@@ -218,7 +219,7 @@ ROWS = (
         "Stochastic-gradient Nosé-Hoover thermostat",
         "Ding et al. 2014",
         defaults={"alpha": 0.01, "beta": 0.0},
-        test={"step_size": 0.01, "alpha": 10.0, "num_warmup": 500, "num_draws": 2000}
+        test_budget={"step_size": 0.01, "alpha": 10.0, "num_warmup": 500, "num_draws": 2000}
         | {"thinning": 10},
         bias=f"{NOISE}; noise of another size in each direction leaves other temperatures.",
     ),
@@ -230,9 +231,9 @@ ROWS = (
         "Deng, Lin & Liang 2020",
         defaults={"zeta": 1.0, "num_partitions": 512, "energy_gap": 100.0, "min_energy": 0.0}
         | {"step_size_stoch": 1e-3},
-        test={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
+        test_budget={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
         | {"energy_gap": 10.0, "num_partitions": 50},
-        lacks=frozenset({"reduce", "evaluate"}),  # they average without weights
+        unsupported=frozenset({"reduce", "evaluate"}),  # they average without weights
         bias=f"{NOISE}; draws are of the flattened density, see `Posterior.resampled`.",
     ),
     row(
@@ -242,9 +243,9 @@ ROWS = (
         "SGLD in cycles: each travels with long steps, then draws with short ones",
         "Zhang, Li, Zhang, Chen & Wilson 2020",
         defaults=_CYCLE,
-        lacks=frozenset({"num_warmup"}),
+        unsupported=frozenset({"num_warmup"}),
         cycle=_cycle,
-        test={"step_size": 2e-3, "cycle_length": 4000, "exploration": 0.5, "num_draws": 2000}
+        test_budget={"step_size": 2e-3, "cycle_length": 4000, "exploration": 0.5, "num_draws": 2000}
         | {"thinning": 10},
     ),
     row(
@@ -254,9 +255,9 @@ ROWS = (
         "SGHMC in cycles: each travels with long steps, then draws with short ones",
         "Zhang, Li, Zhang, Chen & Wilson 2020",
         defaults=_CYCLE | _KICKS,
-        lacks=frozenset({"num_warmup"}),
+        unsupported=frozenset({"num_warmup"}),
         cycle=_cycle,
-        test={"step_size": 0.02, "cycle_length": 1000, "exploration": 0.5, "num_draws": 2000}
+        test_budget={"step_size": 0.02, "cycle_length": 1000, "exploration": 0.5, "num_draws": 2000}
         | {"thinning": 2},
         gradients=_trajectory,
     ),

@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.blackjax_smc import log_likelihood, log_prior
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 
 def _coordinates(target: Target, key, state: Any, **options: Any):
@@ -28,8 +30,8 @@ def _ellipse(target: Target, key, state: Any):
         full = jax.tree.map(lambda p, leaf: jnp.broadcast_to(leaf, p.shape), state.position, tree)
         return ravel_pytree(full)[0]
 
-    assert target.gaussian is not None
-    loc, scale = map(flat, target.gaussian)
+    assert target.gaussian_prior is not None
+    loc, scale = map(flat, target.gaussian_prior)
     kernel = blackjax.elliptical_slice.build_kernel(scale**2, loc)
     state, info = kernel(key, state, partial(log_likelihood, target))
     lp = state.logdensity + log_prior(target, state.position)
@@ -63,31 +65,29 @@ def _step(move: str, target: Target, key, state: Any, **options: Any):
 ROWS = (
     Algorithm(
         name="blackjax_slice",
-        family="mcmc",
+        family=MCMC,
         summary="Slice sampling of one coordinate after the other, no gradients, no tuning",
         reference="Neal 2003",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.mcmc.slice.coordinate_slice",),
-        reserved=("logdensity_fn",),
+        backend=BACKEND,
+        option_sources=("blackjax.mcmc.slice.coordinate_slice",),
+        filled_by_row=("logdensity_fn",),
         step=partial(_step, "coordinates"),
-        warmup=Stepped(_coordinates_init, partial(_update, "coordinates")),
-        test={"num_warmup": 100, "num_draws": 1000},
+        warmup=SteppedWarmup(_coordinates_init, partial(_update, "coordinates")),
+        test_budget={"num_warmup": 100, "num_draws": 1000},
         gradients=(0, 0),
     ),
     Algorithm(
         name="blackjax_elliptical_slice",
-        family="mcmc",
+        family=MCMC,
         summary="Elliptical slice sampling under a Gaussian prior, no gradients, no tuning",
         reference="Murray, Adams & MacKay 2010",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.mcmc.elliptical_slice.as_top_level_api",),
-        reserved=("loglikelihood_fn", "mean", "cov"),
+        backend=BACKEND,
+        option_sources=("blackjax.mcmc.elliptical_slice.as_top_level_api",),
+        filled_by_row=("loglikelihood_fn", "mean", "cov"),
         step=partial(_step, "ellipse"),
-        warmup=Stepped(_ellipse_init, partial(_update, "ellipse")),
-        needs=frozenset({"gaussian", "log_prior", "log_likelihood", "data"}),
-        test={"num_warmup": 200, "num_draws": 1000, "thinning": 5},
+        warmup=SteppedWarmup(_ellipse_init, partial(_update, "ellipse")),
+        needs=frozenset({"gaussian_prior", "log_prior", "log_likelihood", "data"}),
+        test_budget={"num_warmup": 200, "num_draws": 1000, "thinning": 5},
         gradients=(0, 0),
     ),
 )

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Target
+from crewel.adapters.blackjax import BACKEND
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Position, Target
 
 STAGES = 1000  # at most; then the evidence is NaN
 _ACCEPTANCE = 0.8  # of the moves, which the step size is steered to from stage to stage
@@ -140,16 +142,15 @@ def _step(
 ROWS = (
     Algorithm(
         name="blackjax_tempered_smc",
-        family="mcmc",
+        family=MCMC,
         summary="Sequential Monte Carlo from prior to posterior, with the evidence; multimodal",
         reference="Del Moral, Doucet & Jasra 2006; Buchholz, Chopin & Jacob 2021",
-        requires="blackjax",
-        module="blackjax",
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             "blackjax.smc.adaptive_tempered.as_top_level_api",
             "blackjax.mcmc.hmc.as_top_level_api",
         ),
-        reserved=(
+        filled_by_row=(
             "logprior_fn",
             "loglikelihood_fn",
             "mcmc_step_fn",
@@ -166,8 +167,8 @@ ROWS = (
         needs=frozenset({"log_prior", "log_likelihood", "data"}),
         cross_chain=True,
         # Chains are particles, which start from the prior; the end of the way is the posterior.
-        words={"num_chains": 1000, "num_draws": 1, "init": "prior"},
-        lacks=frozenset({"chain_method", "num_warmup", "init"}),
+        settings={"num_chains": 1000, "num_draws": 1, "init": "prior"},
+        unsupported=frozenset({"chain_method", "num_warmup", "init"}),
         defaults={
             "resampling_fn": None,
             "target_ess": 0.9,
@@ -175,6 +176,6 @@ ROWS = (
             "step_size": 0.3,
             "num_integration_steps": 5,
         },
-        test={},
+        test_budget={},
     ),
 )

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.adapters.blackjax import BACKEND
+from crewel.core.families import VI
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 
 class _Fit(NamedTuple):
@@ -144,17 +146,16 @@ def _svgd_step(target: Target, key, state: Any, **options: Any):
 def _gaussian_row(kind: str, density: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"blackjax_{kind}",
-        family="vi",
-        requires="blackjax",
-        module="blackjax",
-        options_of=(f"blackjax.vi.{kind}.as_top_level_api",),
-        reserved=("logdensity_fn",),
+        family=VI,
+        backend=BACKEND,
+        option_sources=(f"blackjax.vi.{kind}.as_top_level_api",),
+        filled_by_row=("logdensity_fn",),
         step=partial(_gaussian_step, kind, density),
-        warmup=Stepped(
+        warmup=SteppedWarmup(
             partial(_gaussian_init, kind), partial(_gaussian_update, kind), attrgetter("loss")
         ),
         defaults={"optimizer": None},  # Adam at 1e-2
-        test={"num_steps": 2000, "num_samples": 10},
+        test_budget={"num_steps": 2000, "num_samples": 10},
         **row,
     )
 
@@ -176,50 +177,47 @@ ROWS = (
     ),
     Algorithm(
         name="blackjax_pathfinder",
-        family="vi",
+        family=VI,
         summary="Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO",
         reference="Zhang, Carpenter, Gelman & Vehtari 2022",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.pathfinder.approximate",),
-        reserved=("rng_key", "logdensity_fn", "initial_position"),
+        backend=BACKEND,
+        option_sources=("blackjax.pathfinder.approximate",),
+        filled_by_row=("rng_key", "logdensity_fn", "initial_position"),
         step=_pathfinder_step,
         warmup=_pathfinder_warmup,
-        lacks=frozenset({"num_steps"}),
+        unsupported=frozenset({"num_steps"}),
         bias="A Gaussian whose covariance is L-BFGS's estimate after a few steps.",
     ),
     Algorithm(
         name="blackjax_multipathfinder",
-        family="vi",
+        family=VI,
         summary="Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS)",
         reference="Zhang, Carpenter, Gelman & Vehtari 2022",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.vi.multipathfinder.multi_approximate",),
-        reserved=("rng_key", "logdensity_fn", "initial_positions"),
+        backend=BACKEND,
+        option_sources=("blackjax.vi.multipathfinder.multi_approximate",),
+        filled_by_row=("rng_key", "logdensity_fn", "initial_positions"),
         step=_multi_step,
         warmup=_multi_warmup,
         cross_chain=True,
-        words={"num_chains": 8},
-        lacks=frozenset({"num_steps", "chain_method"}),
+        settings={"num_chains": 8},
+        unsupported=frozenset({"num_steps", "chain_method"}),
         bias="A finite pool of draws, `num_samples` a path, resampled with replacement.",
     ),
     Algorithm(
         name="blackjax_svgd",
-        family="vi",
+        family=VI,
         summary="Stein variational gradient descent: chains are particles that repel each other",
         reference="Liu & Wang 2016",
-        requires="blackjax",
-        module="blackjax",
-        options_of=("blackjax.vi.svgd.as_top_level_api",),
-        reserved=("grad_logdensity_fn",),
+        backend=BACKEND,
+        option_sources=("blackjax.vi.svgd.as_top_level_api",),
+        filled_by_row=("grad_logdensity_fn",),
         step=_svgd_step,
-        warmup=Stepped(_svgd_init, _svgd_update),
+        warmup=SteppedWarmup(_svgd_init, _svgd_update),
         cross_chain=True,
-        words={"num_chains": 100, "num_draws": 1},
-        lacks=frozenset({"chain_method"}),
+        settings={"num_chains": 100, "num_draws": 1},
+        unsupported=frozenset({"chain_method"}),
         bias="A finite set of particles, whose spread is too small in many dimensions.",
         defaults={"optimizer": None},  # Adam at 1e-2
-        test={"num_steps": 1000},
+        test_budget={"num_steps": 1000},
     ),
 )

@@ -16,7 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.adapters import vectors
-from crewel.protocol import Algorithm, Made, Position, Target
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Backend, EngineResult, Position, Target
+
+BACKEND = Backend("flowmc", "flowMC", extra="flowmc")
 
 _BUNDLE = "flowMC.resource_strategy_bundle.RQSpline_{0}.RQSpline_{0}_Bundle"
 
@@ -27,7 +30,7 @@ def _log_density(z: jax.Array, data: dict[str, Any]) -> jax.Array:
 
 def _rqspline(local: str, options: dict[str, Any], **filled: Any) -> Any:
     """The bundle that flowMC has of the local sampler `local` and a spline flow."""
-    from crewel.options import resolve
+    from crewel.run.options import resolve
 
     return resolve(_BUNDLE.format(local))(logpdf=_log_density, **filled, **options)
 
@@ -61,7 +64,7 @@ def _run(
     num_warmup: int,
     num_draws: int,
     **options: Any,
-) -> Made:
+) -> EngineResult:
     from flowMC.Sampler import Sampler
 
     starts = jnp.asarray(vectors.stacked(positions))
@@ -94,7 +97,7 @@ def _run(
     accepted = buffer("local_accs")  # of a local step; of a global one the other buffer has it
     accepted = np.where(np.isfinite(accepted), accepted, buffer("global_accs"))
     stats = {"lp": buffer("log_prob"), "acceptance_rate": accepted}
-    return Made(vectors.split(buffer("positions"), positions), stats)
+    return EngineResult(vectors.split(buffer("positions"), positions), stats)
 
 
 def _row(
@@ -102,12 +105,11 @@ def _row(
 ) -> Algorithm:
     return Algorithm(
         name=f"flowmc_{flow}_{local.lower()}",
-        family="mcmc",
+        family=MCMC,
         reference="Gabrié, Rotskoff & Vanden-Eijnden 2022; Wong, Gabrié & Foreman-Mackey 2023",
-        requires="flowmc",
-        module="flowMC",
-        options_of=(_BUNDLE.format(local), *of_flow),
-        reserved=(
+        backend=BACKEND,
+        option_sources=(_BUNDLE.format(local), *of_flow),
+        filled_by_row=(
             "rng_key",
             "n_chains",
             "n_dims",
@@ -122,11 +124,11 @@ def _row(
             *(("n_features", "key") * bool(of_flow)),
         ),
         run=partial(_run, bundle_of, local),
-        lacks=frozenset({"chain_method"}),
-        words={"num_chains": 20},
+        unsupported=frozenset({"chain_method"}),
+        settings={"num_chains": 20},
         recompiles="flowMC makes its compiled functions anew in each run.",
         # Of a loop's steps most are local: in 14 dimensions a flow trained so briefly is refused.
-        test={
+        test_budget={
             "num_warmup": 600,
             "num_draws": 600,
             "n_local_steps": 100,

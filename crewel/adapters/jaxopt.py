@@ -10,7 +10,10 @@ from typing import Any
 
 import jax
 
-from crewel.protocol import Algorithm, Position, Target
+from crewel.core.families import OPTIMIZE
+from crewel.core.protocol import Algorithm, Backend, Position, Target
+
+BACKEND = Backend("jaxopt", "jaxopt", extra="jaxopt")
 
 
 def _solver(kind: str, target: Target, options: dict[str, Any]) -> Any:
@@ -43,14 +46,13 @@ _GRADIENTS = (1, float("inf"))  # the line search's
 def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"jaxopt_{name}",
-        family="optimize",
+        family=OPTIMIZE,
         summary=summary,
         reference=reference,
-        requires="jaxopt",
-        module="jaxopt",
-        options_of=(f"jaxopt.{kind}",),
+        backend=BACKEND,
+        option_sources=(f"jaxopt.{kind}",),
         # A number of steps is `num_steps`; the rest is for derivatives of the solution, and logs.
-        reserved=(
+        filled_by_row=(
             "fun",
             "value_and_grad",
             "has_aux",
@@ -74,27 +76,27 @@ ROWS = (
         "BFGS",
         "BFGS with a dense inverse Hessian and a zoom line search",
         "Nocedal & Wright 2006, chapter 6",
-        test={"num_steps": 100, "tol": 1e-5},
+        test_budget={"num_steps": 100, "tol": 1e-5},
     ),
     _row(
         "gradient_descent",
         "GradientDescent",
         "Accelerated gradient descent with a line search",
         "Beck & Teboulle 2009",
-        test={"num_steps": 1000, "tol": 1e-5},
+        test_budget={"num_steps": 1000, "tol": 1e-5},
     ),
     _row(
         "lbfgs",
         "LBFGS",
         "Limited-memory BFGS with a zoom line search",
         "Liu & Nocedal 1989",
-        test={"num_steps": 100, "tol": 1e-5},
+        test_budget={"num_steps": 100, "tol": 1e-5},
     ),
     _row(
         "nonlinear_cg",
         "NonlinearCG",
         "Conjugate gradients with a zoom line search",
         "Nocedal & Wright 2006, chapter 5",
-        test={"num_steps": 200, "tol": 1e-5},
+        test_budget={"num_steps": 200, "tol": 1e-5},
     ),
 )

@@ -9,7 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Backend, Position, SteppedWarmup, Target
+
+BACKEND = Backend("numpyro", "numpyro")
 
 
 def _kernel(kind: str, target: Target, **options: Any) -> Any:
@@ -94,13 +97,12 @@ def row(name: str, kind: str, summary: str, reference: str, **fields: Any) -> Al
     """A row of the sampler `numpyro.infer.<kind>`."""
     return Algorithm(
         name=name,
-        family="mcmc",
+        family=MCMC,
         summary=summary,
         reference=reference,
-        requires="",
-        module="numpyro",
-        options_of=(f"numpyro.infer.{kind}",),
-        reserved=("model", "potential_fn", "kinetic_fn", "init_strategy"),
+        backend=BACKEND,
+        option_sources=(f"numpyro.infer.{kind}",),
+        filled_by_row=("model", "potential_fn", "kinetic_fn", "init_strategy"),
         **fields,
     )
 
@@ -115,7 +117,7 @@ def _row(
     **fields: Any,
 ) -> Algorithm:
     step = partial(_step, kind, stats, frozen)
-    warmup = Stepped(partial(_init, kind), partial(_update, kind))
+    warmup = SteppedWarmup(partial(_init, kind), partial(_update, kind))
     return row(name, kind, summary, reference, step=step, warmup=warmup, **fields)
 
 
@@ -126,7 +128,7 @@ ROWS = (
         "No-U-Turn sampler, iterative trees, diagonal or dense mass matrix",
         "Hoffman & Gelman 2014; Phan, Pradhan & Jankowiak 2019",
         _tree,
-        test={"num_warmup": 500, "num_draws": 1000},
+        test_budget={"num_warmup": 500, "num_draws": 1000},
         gradients=_nuts_gradients,
     ),
     _row(
@@ -135,7 +137,7 @@ ROWS = (
         "Hamiltonian Monte Carlo with a fixed trajectory length",
         "Duane et al. 1987; Neal 2011",
         _trajectory,
-        test={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
+        test_budget={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
         gradients=hmc_gradients,
     ),
     _row(
@@ -144,7 +146,7 @@ ROWS = (
         "Barker proposal, skewed by the gradient, robust to a poor step size",
         "Livingstone & Zanella 2022",
         _proposal,
-        test={"num_warmup": 2000, "num_draws": 1000, "thinning": 10},
+        test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 10},
         gradients=(1, 1),
     ),
     _row(
@@ -155,7 +157,7 @@ ROWS = (
         _replacement,
         frozen={},
         # A step replaces one of the points; with few points it is slow to reach the tails.
-        test={"num_warmup": 3000, "num_draws": 400, "thinning": 25, "adapt_state_size": 100},
+        test_budget={"num_warmup": 3000, "num_draws": 400, "thinning": 25, "adapt_state_size": 100},
         gradients=(0, 0),
     ),
 )

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters.numpyro import row
-from crewel.protocol import Algorithm, Position, Stepped, Target
-from crewel.trees import strong
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.trees import strong
 
 
 def _started(kind: str, target: Target, key, positions: Position, num_warmup: int, options) -> Any:
@@ -78,11 +78,11 @@ def _row(
         summary,
         reference,
         step=partial(_step, kind, stats, frozen),
-        warmup=Stepped(partial(_init, kind), partial(_update, kind)),
+        warmup=SteppedWarmup(partial(_init, kind), partial(_update, kind)),
         cross_chain=True,
         # At least twice as many chains as parameters, an even number.
-        words={"num_chains": 64},
-        lacks=frozenset({"chain_method"}),
+        settings={"num_chains": 64},
+        unsupported=frozenset({"chain_method"}),
         gradients=(0, 0),
         **fields,
     )
@@ -96,7 +96,7 @@ ROWS = (
         "Goodman & Weare 2010; ter Braak 2006; Foreman-Mackey et al. 2013",
         _accepted,
         {},
-        test={"num_warmup": 1000, "num_draws": 250, "thinning": 20},
+        test_budget={"num_warmup": 1000, "num_draws": 250, "thinning": 20},
     ),
     _row(
         "numpyro_ess",
@@ -108,6 +108,6 @@ ROWS = (
         {"tune_mu": False},
         # Shuffled, a chain would be another at every draw, and R-hat and ESS would mean nothing.
         defaults={"randomize_split": False},
-        test={"num_warmup": 200, "num_draws": 200, "thinning": 5},
+        test_budget={"num_warmup": 200, "num_draws": 200, "thinning": 5},
     ),
 )

@@ -15,10 +15,11 @@ import jax
 from jax.flatten_util import ravel_pytree
 from jax.scipy.optimize import minimize
 
-from crewel.adapters.numpyro import hmc_gradients
-from crewel.minibatch import take
-from crewel.protocol import APART, Algorithm, Position, Stepped, Target
-from crewel.trees import leaf_paths, named_leaves
+from crewel.adapters.numpyro import BACKEND, hmc_gradients
+from crewel.core.families import SGMCMC
+from crewel.core.minibatch import take
+from crewel.core.protocol import SEPARATE, Algorithm, Position, SteppedWarmup, Target
+from crewel.core.trees import leaf_paths, named_leaves
 
 PLATE = "rows of the batch"
 
@@ -96,28 +97,27 @@ def _step(target: Target, key, state: Any, **options: Any):
 ROWS = (
     Algorithm(
         name="numpyro_hmcecs",
-        family="sgmcmc",
+        family=SGMCMC,
         summary="HMC on a batch, which is resampled in blocks by an accept step",
         reference="Dang, Quiroz, Kohn, Tran & Villani 2019",
-        requires="",
-        module="numpyro",
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             "numpyro.infer.HMCECS",
             "numpyro.infer.HMCECS.taylor_proxy",
             "numpyro.infer.HMC",
         ),
-        reserved=("inner_kernel", "model", "potential_fn", "kinetic_fn", "init_strategy")
+        filled_by_row=("inner_kernel", "model", "potential_fn", "kinetic_fn", "init_strategy")
         + ("proxy", "reference_params"),
         # A quarter of a period of a standard normal; NumPyro's own length is a whole one.
         defaults={"num_blocks": 1, "degree": 2, "trajectory_length": 1.5},
         step=_step,
-        warmup=Stepped(_init, _update),
-        needs=APART,
-        lacks=frozenset({"replacement", "batches", "num_rows"}),
+        warmup=SteppedWarmup(_init, _update),
+        needs=SEPARATE,
+        unsupported=frozenset({"replacement", "batches", "num_data"}),
         own_batches=True,
         bias="The batch's estimate of the likelihood is unbiased only where the rest of the Taylor "
         "expansion is normal.",
-        test={"num_warmup": 500, "num_draws": 1000, "num_blocks": 4},
+        test_budget={"num_warmup": 500, "num_draws": 1000, "num_blocks": 4},
         gradients=hmc_gradients,
     ),
 )

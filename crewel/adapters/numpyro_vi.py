@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.adapters.numpyro import BACKEND
+from crewel.core.families import VI
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 # At Adam's default rate, from (-2, 2); ten draws a step keep its noise below the test's tolerance.
 BUDGET = {"num_steps": 2000, "num_particles": 10}
@@ -135,17 +137,16 @@ def _row(
     init, update, step = (partial(part, kind) for part in engine)
     return Algorithm(
         name=f"numpyro_auto_{name}",
-        family="vi",
+        family=VI,
         summary=summary,
         reference=reference,
-        requires="",
-        module="numpyro",
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             f"numpyro.infer.autoguide.{kind}",
             "numpyro.infer.SVI",
             "numpyro.infer.Trace_ELBO",
         ),
-        reserved=(
+        filled_by_row=(
             "model",
             "guide",
             "loss",
@@ -157,7 +158,7 @@ def _row(
             "sum_sites",
         ),
         step=step,
-        warmup=Stepped(init, update, loss),
+        warmup=SteppedWarmup(init, update, loss),
         defaults={"optim": None},  # Adam
         bias=bias,
         **row,
@@ -171,7 +172,7 @@ ROWS = (
         "Mean-field Gaussian, fitted by the evidence lower bound (ADVI)",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
         "A Gaussian without correlations has too small scales where the posterior has some.",
-        test=BUDGET,
+        test_budget=BUDGET,
     ),
     _row(
         "diagonal",
@@ -179,7 +180,7 @@ ROWS = (
         "Mean-field Gaussian over the whole position as one vector",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
         "A Gaussian without correlations has too small scales where the posterior has some.",
-        test=BUDGET,
+        test_budget=BUDGET,
     ),
     _row(
         "multivariate",
@@ -187,7 +188,7 @@ ROWS = (
         "Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI)",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
         "A Gaussian has no skewness and light tails.",
-        test=BUDGET,
+        test_budget=BUDGET,
     ),
     _row(
         "low_rank",
@@ -195,7 +196,7 @@ ROWS = (
         "Gaussian whose covariance is diagonal plus low rank (the square root of the dimension)",
         "Miller, Foti & Adams 2017; Ong, Nott & Smith 2018",
         "A Gaussian whose correlations beyond the rank are lost.",
-        test=BUDGET | {"rank": 2},
+        test_budget=BUDGET | {"rank": 2},
     ),
     _row(
         "laplace",
@@ -205,7 +206,7 @@ ROWS = (
         "The curvature at the mode knows neither the mass around it nor other modes.",
         engine=(_laplace_init, _laplace_update, _laplace_step),
         loss=attrgetter("fit.loss"),
-        test={"num_steps": 2000},
+        test_budget={"num_steps": 2000},
     ),
     _row(
         "iaf",
@@ -213,7 +214,7 @@ ROWS = (
         "Inverse autoregressive flow",
         "Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016",
         "A flow of finite depth whose fit is a local optimum; tails stay Gaussian.",
-        test=BUDGET,
+        test_budget=BUDGET,
     ),
     _row(
         "bnaf",
@@ -221,6 +222,6 @@ ROWS = (
         "Block neural autoregressive flow",
         "De Cao, Titov & Aziz 2019",
         "A flow of finite depth whose fit is a local optimum.",
-        test=BUDGET,
+        test_budget=BUDGET,
     ),
 )

@@ -12,8 +12,11 @@ import jax
 import numpy as np
 
 from crewel.adapters import vectors
-from crewel.compiling import compile_all, program
-from crewel.protocol import Algorithm, Made, Position, Target
+from crewel.core.compiling import compile_all, program
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Backend, EngineResult, Position, Target
+
+BACKEND = Backend("nutpie", "nutpie", extra="nutpie")
 
 # nutpie's statistics by ArviZ's names.
 _STATS = {
@@ -53,7 +56,7 @@ def run(
     num_warmup: int,
     num_draws: int,
     **options: Any,
-) -> Made:
+) -> EngineResult:
     """All chains at once, each a run of nutpie in a thread, with its own start and seed.
 
     Raises:
@@ -104,7 +107,7 @@ def run(
         for theirs, ours in _STATS.items()
         if theirs in traces[0]["sample_stats"]
     }
-    return Made(vectors.split(draws, positions), stats)
+    return EngineResult(vectors.split(draws, positions), stats)
 
 
 def _gradients(options: Mapping[str, Any]) -> tuple[float, float]:
@@ -114,13 +117,12 @@ def _gradients(options: Mapping[str, Any]) -> tuple[float, float]:
 ROWS = (
     Algorithm(
         name="nutpie",
-        family="mcmc",
+        family=MCMC,
         summary="NUTS in Rust; the mass matrix learns from draws and gradients",
         reference="Hoffman & Gelman 2014; Seyboldt, Carlson & Carpenter 2026",
-        requires="nutpie",
-        module="nutpie",
-        options_of=("nutpie.sample",),
-        reserved=(
+        backend=BACKEND,
+        option_sources=("nutpie.sample",),
+        filled_by_row=(
             "compiled_model",
             "draws",
             "tune",
@@ -138,10 +140,10 @@ ROWS = (
             "zarr_store",
         ),
         run=run,
-        lacks=frozenset({"chain_method"}),
+        unsupported=frozenset({"chain_method"}),
         # Of those that `nutpie.sample` passes on and documents; its signature does not tell them.
         defaults={"target_accept": 0.8, "maxdepth": 10},
-        test={"num_warmup": 400, "num_draws": 1000},
+        test_budget={"num_warmup": 400, "num_draws": 1000},
         gradients=_gradients,
     ),
 )

@@ -12,7 +12,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Target
+from crewel.core.families import OPTIMIZE
+from crewel.core.protocol import Algorithm, Backend, Position, Target
+
+BACKEND = Backend("optax", "optax")
 
 
 def _optimizer(path: str, options: dict[str, Any]) -> Any:
@@ -93,27 +96,26 @@ def _row(
     steps: int,
     *,
     rate: float | None = 1e-2,
-    test: Mapping[str, float] = MappingProxyType({}),
+    budget: Mapping[str, float] = MappingProxyType({}),
     path: str = "",
     read: str = "",
     quirks: Mapping[str, bool] = MappingProxyType({}),
     **row: Any,
 ) -> Algorithm:
-    """A row; `rate` is the default learning rate, `steps` and `test` are the budget of its test."""
+    """A row; `rate` is the default learning rate, `steps` and `budget` are for its test."""
     path = path or name
     return Algorithm(
         name=f"optax_{name}",
-        family="optimize",
+        family=OPTIMIZE,
         summary=summary,
         reference=reference,
-        requires="",
-        module="optax",
-        options_of=(f"optax.{path}",),
+        backend=BACKEND,
+        option_sources=(f"optax.{path}",),
         step=partial(_step, path, read=read, **quirks),
         warmup=partial(_init, path, **quirks),
         defaults={} if rate is None else {"learning_rate": rate},
-        test={"num_steps": steps} | dict(test),
-        **({"reserved": (), "gradients": (1, 1)} | row),
+        test_budget={"num_steps": steps} | dict(budget),
+        **({"gradients": (1, 1)} | row),
     )
 
 
@@ -127,7 +129,7 @@ ROWS = (
         "adadelta", "Per-parameter rates from windows of gradients and updates",
         "Zeiler 2012", 4000,
         rate=1.0,
-        test={"learning_rate": 0.3, "eps": 0.001},
+        budget={"learning_rate": 0.3, "eps": 0.001},
     ),
     _row(
         "adafactor", "Adam with factored second moments, for memory", "Shazeer & Stern 2018", 4000,
@@ -136,26 +138,26 @@ ROWS = (
         "adagrad", "Rates that fall with the sum of squared gradients",
         "Duchi, Hazan & Singer 2011", 4000,
         rate=0.1,
-        test={"learning_rate": 0.5},
+        budget={"learning_rate": 0.5},
     ),
     _row("adam", "Adaptive moments", "Kingma & Ba 2015", 2000),
     _row("adamax", "Adam with the maximum norm", "Kingma & Ba 2015", 2000),
     _row(
         "adamw", "Adam with decoupled weight decay", "Loshchilov & Hutter 2019", 2000,
-        test={"weight_decay": 0.0},
+        budget={"weight_decay": 0.0},
     ),
     _row(
         "amsgrad", "Adam with second moments that never fall", "Reddi, Kale & Kumar 2018", 4000,
-        test={"learning_rate": 0.05},
+        budget={"learning_rate": 0.05},
     ),
     _row(
         "fromage", "Steps relative to each layer's norm", "Bernstein et al. 2020", 6000,
-        test={"learning_rate": 0.002},
+        budget={"learning_rate": 0.002},
     ),
     _row(
         "lamb", "Adam with steps relative to each layer's norm, for large batches",
         "You et al. 2020", 4000,
-        test={"learning_rate": 0.002},
+        budget={"learning_rate": 0.002},
     ),
     _row(
         "lbfgs", "Limited-memory BFGS with a zoom line search", "Liu & Nocedal 1989", 50,
@@ -165,7 +167,7 @@ ROWS = (
     _row(
         "lion", "The sign of a momentum", "Chen et al. 2023", 6000,
         rate=0.001,
-        test={"weight_decay": 0.0},
+        budget={"weight_decay": 0.0},
     ),
     _row(
         "muon", "Orthogonalised momentum for matrices, Adam for the rest",
@@ -176,8 +178,8 @@ ROWS = (
     _row(
         "noisy_sgd", "Gradient descent with Gaussian noise that dies out",
         "Neelakantan et al. 2014", 2000,
-        test={"learning_rate": 0.05},
-        reserved=("key", "seed"),
+        budget={"learning_rate": 0.05},
+        filled_by_row=("key", "seed"),
         quirks={"noisy": True},
     ),
     _row("novograd", "Adam with one second moment a layer", "Ginsburg et al. 2019", 4000),
@@ -189,24 +191,24 @@ ROWS = (
     _row("radam", "Adam with a rectified start", "Liu et al. 2020", 2000),
     _row(
         "rmsprop", "Gradients over their running root mean square", "Hinton 2012, lecture 6e", 4000,
-        test={"learning_rate": 0.002},
+        budget={"learning_rate": 0.002},
     ),
     _row(
         "schedule_free", "AdamW whose average replaces a schedule of the learning rate",
         "Defazio et al. 2024", 2000,
         path="contrib.schedule_free_adamw",
-        test={"learning_rate": 0.05},
+        budget={"learning_rate": 0.05},
         read="contrib.schedule_free_eval_params",
     ),
     _row(
         "sgd", "Gradient descent, with momentum where asked", "Robbins & Monro 1951", 2000,
-        test={"momentum": 0.9},
+        budget={"momentum": 0.9},
     ),
     _row(
         "sm3", "Adagrad with second moments of rows and columns, for memory",
         "Anil et al. 2019", 4000,
         rate=0.1,
-        test={"learning_rate": 0.5},
+        budget={"learning_rate": 0.5},
         quirks={"scalars": False},  # Optax's fails on leaves without an axis
     ),
     _row(
@@ -214,7 +216,7 @@ ROWS = (
         "Liu et al. 2024", 4000,
         path="contrib.sophia",
         rate=0.001,
-        test={"weight_decay": 0.0, "learning_rate": 0.005},
+        budget={"weight_decay": 0.0, "learning_rate": 0.005},
         gradients=(1, 3),  # a product with the Hessian at some steps
     ),
     _row("yogi", "Adam with second moments that change slowly", "Zaheer et al. 2018", 2000),

@@ -9,7 +9,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from crewel.protocol import Algorithm, Position, Target
+from crewel.core.families import OPTIMIZE
+from crewel.core.protocol import Algorithm, Backend, Position, Target
+
+BACKEND = Backend("optimistix", "optimistix", extra="optimistix")
 
 _TAGS: frozenset[object] = frozenset()
 
@@ -76,17 +79,22 @@ def _step(kind: str, target: Target, key, state: Any, **options):
 
 
 def _row(
-    name: str, kind: str, summary: str, reference: str, *, options_of: tuple[str, ...] = (), **row
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    *,
+    option_sources: tuple[str, ...] = (),
+    **row,
 ) -> Algorithm:
     return Algorithm(
         name=f"optimistix_{name}",
-        family="optimize",
+        family=OPTIMIZE,
         summary=summary,
         reference=reference,
-        requires="optimistix",
-        module="optimistix",
-        options_of=(f"optimistix.{kind}", *options_of),
-        reserved=(),
+        backend=BACKEND,
+        option_sources=(f"optimistix.{kind}", *option_sources),
+        filled_by_row=(),
         step=partial(_step, kind),
         warmup=partial(_init, kind),
         defaults={"rtol": 1e-5, "atol": 1e-5},
@@ -101,7 +109,7 @@ ROWS = (
         "BFGS with a dense inverse Hessian and backtracking",
         "Nocedal & Wright 2006, chapter 6",
         gradients=(1, 2),
-        test={"num_steps": 200},
+        test_budget={"num_steps": 200},
     ),
     _row(
         "lbfgs",
@@ -109,14 +117,14 @@ ROWS = (
         "Limited-memory BFGS with backtracking",
         "Liu & Nocedal 1989",
         gradients=(1, 2),
-        test={"num_steps": 200},
+        test_budget={"num_steps": 200},
     ),
     _row(
         "levenberg_marquardt",
         "LevenbergMarquardt",
         "Damped Gauss-Newton, for densities that are a sum of squared `residuals`",
         "Levenberg 1944; Marquardt 1963",
-        options_of=("crewel.adapters.optimistix.residual_form",),
+        option_sources=("crewel.adapters.optimistix.residual_form",),
     ),
     _row(
         "nonlinear_cg",
@@ -124,6 +132,6 @@ ROWS = (
         "Conjugate gradients with backtracking",
         "Shewchuk 1994",
         gradients=(1, 2),
-        test={"num_steps": 1000},
+        test_budget={"num_steps": 1000},
     ),
 )

@@ -17,7 +17,10 @@ from jax.flatten_util import ravel_pytree
 
 from crewel.adapters import tfp_kernels as kernels
 from crewel.adapters.tfp_kernels import Engine
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Backend, Position, SteppedWarmup, Target
+
+BACKEND = Backend("tfp", "tensorflow_probability.substrates.jax", extra="tfp")
 
 
 class _State(NamedTuple):
@@ -131,14 +134,13 @@ def _replica_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
 def _row(name: str, kernel: tuple[str, ...], engine: Engine, **row: Any) -> Algorithm:
     return Algorithm(
         name=f"tfp_{name}",
-        family="mcmc",
-        requires="tfp",
-        module="tensorflow_probability.substrates.jax",
-        options_of=tuple(
+        family=MCMC,
+        backend=BACKEND,
+        option_sources=tuple(
             f"tensorflow_probability.substrates.jax.{path}"
             for path in (*kernel, "mcmc.DualAveragingStepSizeAdaptation")
         ),
-        reserved=(
+        filled_by_row=(
             "target_log_prob_fn",
             "momentum_distribution",
             "state_gradients_are_stopped",
@@ -161,9 +163,9 @@ def _row(name: str, kernel: tuple[str, ...], engine: Engine, **row: Any) -> Algo
             "name",
         ),
         step=partial(_step, engine),
-        warmup=Stepped(partial(_init, engine), partial(_update, engine)),
+        warmup=SteppedWarmup(partial(_init, engine), partial(_update, engine)),
         cross_chain=engine.chains,
-        lacks=frozenset({"chain_method"} if engine.chains else ()),
+        unsupported=frozenset({"chain_method"} if engine.chains else ()),
         **row,
     )
 
@@ -176,7 +178,7 @@ ROWS = (
         summary="No-U-Turn sampler, unrolled trees, diagonal mass matrix",
         reference="Hoffman & Gelman 2014; Lao & Dillon 2019",
         defaults={"step_size": 0.1, "target_accept_prob": 0.8},
-        test={"num_warmup": 500, "num_draws": 1000},
+        test_budget={"num_warmup": 500, "num_draws": 1000},
         gradients=_nuts_gradients,
     ),
     _row(
@@ -186,7 +188,7 @@ ROWS = (
         summary="Hamiltonian Monte Carlo with a fixed number of leapfrog steps",
         reference="Duane et al. 1987; Neal 2011",
         defaults={"step_size": 0.1, "num_leapfrog_steps": 8},
-        test={"num_warmup": 500, "num_draws": 1000, "num_leapfrog_steps": 3},
+        test_budget={"num_warmup": 500, "num_draws": 1000, "num_leapfrog_steps": 3},
         gradients=_hmc_gradients,
     ),
     _row(
@@ -196,7 +198,7 @@ ROWS = (
         summary="Metropolis-adjusted Langevin algorithm; the step size is a variance",
         reference="Roberts & Tweedie 1996; Roberts & Rosenthal 1998",
         defaults={"step_size": 0.01, "target_accept_prob": 0.574},
-        test={"num_warmup": 1000, "num_draws": 2000, "thinning": 5},
+        test_budget={"num_warmup": 1000, "num_draws": 2000, "thinning": 5},
         gradients=(1, 1),
     ),
     _row(
@@ -205,9 +207,9 @@ ROWS = (
         kernels.SNAPER,
         summary="SNAPER-HMC: trajectory length, mass matrix and step size learnt across chains",
         reference="Sountsov & Hoffman 2021",
-        words={"num_chains": 16},
+        settings={"num_chains": 16},
         defaults={"step_size": 0.01, "target_accept_prob": 0.8},
-        test={"num_warmup": 1000, "num_draws": 500},
+        test_budget={"num_warmup": 1000, "num_draws": 500},
         gradients=_snaper_gradients,
     ),
     _row(
@@ -221,7 +223,7 @@ ROWS = (
             "step_size": 0.1,
             "num_leapfrog_steps": 8,
         },
-        test={"num_warmup": 500, "num_draws": 1000, "num_leapfrog_steps": 4},
+        test_budget={"num_warmup": 500, "num_draws": 1000, "num_leapfrog_steps": 4},
         gradients=_replica_gradients,
     ),
 )

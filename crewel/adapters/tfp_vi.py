@@ -9,8 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from crewel.adapters.tfp import BACKEND
 from crewel.adapters.tfp_kernels import seed
-from crewel.protocol import Algorithm, Position, Stepped, Target
+from crewel.core.families import VI
+from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 _TFP = "tensorflow_probability.substrates.jax"
 _OF_LOSS = ("sample_size", "importance_sample_size", "discrepancy_fn", "gradient_estimator")
@@ -80,16 +82,15 @@ def _step(target: Target, key, fit: _Fit, **options: Any):
 ROWS = (
     Algorithm(
         name="tfp_factored_surrogate_posterior",
-        family="vi",
+        family=VI,
         summary="Mean-field Gaussian, fitted by the evidence lower bound (ADVI)",
         reference="Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
-        requires="tfp",
-        module=_TFP,
-        options_of=(
+        backend=BACKEND,
+        option_sources=(
             f"{_TFP}.experimental.vi.build_factored_surrogate_posterior_stateless",
             f"{_TFP}.vi.monte_carlo_variational_loss",
         ),
-        reserved=(
+        filled_by_row=(
             "event_shape",
             "bijector",
             "batch_shape",
@@ -103,9 +104,9 @@ ROWS = (
             "seed",
         ),
         step=_step,
-        warmup=Stepped(_init, _update, attrgetter("loss")),
+        warmup=SteppedWarmup(_init, _update, attrgetter("loss")),
         defaults={"optimizer": None},  # as in `fit_surrogate_posterior`; Adam at 1e-2
         bias="A Gaussian without correlations has too small scales where the posterior has some.",
-        test={"num_steps": 2000, "sample_size": 10},
+        test_budget={"num_steps": 2000, "sample_size": 10},
     ),
 )

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from crewel.protocol import Position, Target
+from crewel.core.protocol import Position, Target
 
 
 def stacked(positions: Position) -> np.ndarray:

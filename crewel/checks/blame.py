@@ -10,9 +10,9 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.context import Context
-from crewel.checks.words import kind, number
-from crewel.protocol import Target
-from crewel.trees import named_leaves
+from crewel.core.protocol import Target
+from crewel.core.text import kind, number
+from crewel.core.trees import named_leaves
 
 SHOWN = 3  # data that a message names
 

@@ -9,6 +9,10 @@ import jax
 from crewel.checks import outer, trace
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.likelihoods import shape_hint
+from crewel.posterior.predict import NetworkPredictive
+
+_SUM = " Sum the axes of one datum with `distribution.to_event(1)`, or change its outputs."
 
 
 def likelihood(context: Context) -> Check:
@@ -22,7 +26,7 @@ def likelihood(context: Context) -> Check:
         return failed(
             f"The likelihood is a {against['name']} of shape {against['likelihood']} and `y` has "
             f"shape {against['y']}; they must be equal, one value a datum. The outputs have shape "
-            f"{against['outputs']}." + _fix(against["likelihood"], against["y"], against["name"]),
+            f"{against['outputs']}." + (shape_hint(against["likelihood"], against["y"]) or _SUM),
             **against,
         )
     found = jax.eval_shape(target.log_likelihood, params, target.data)
@@ -31,7 +35,7 @@ def likelihood(context: Context) -> Check:
         if shape == ():
             fix = " It is summed already: return one value a row, `log_prob(y)` without `.sum()`."
         elif len(shape) > 1 and shape[0] == shape[1] == rows:
-            fix = _fix((rows, rows), (rows,), "")
+            fix = shape_hint((rows, rows), (rows,))
         elif shape[:1] == (rows,):
             fix = " Sum the values of each row: `.reshape(n, -1).sum(-1)`."
         else:
@@ -50,36 +54,20 @@ def likelihood(context: Context) -> Check:
 def _against(context: Context) -> dict[str, Any] | None:
     """Shapes of the likelihood, of `y` and of the outputs, where the model can predict."""
     predictive, data = context.model.predictive, context.model.data
-    if not hasattr(predictive, "distribution") or not isinstance(data, dict):
+    if not isinstance(predictive, NetworkPredictive) or not isinstance(data, dict):
         return None
     if not {"x", "y"} <= set(data) or not hasattr(data["y"], "shape"):
         return None
     seen: dict[str, Any] = {}
 
     def look(params: Any, x: Any) -> None:
-        outputs = predictive.outputs(params, x)
-        distribution = predictive.distribution(params, outputs)
+        outputs, distribution = predictive.at(params, x)
         seen["outputs"] = jax.tree.map(lambda leaf: tuple(leaf.shape), outputs)
         seen["likelihood"] = tuple(distribution.shape())
         seen["name"] = type(distribution).__name__
 
     jax.eval_shape(look, context.model.test_point, data["x"])
     return {**seen, "y": tuple(data["y"].shape)}
-
-
-def _fix(shape: tuple[int, ...], y: tuple[int, ...], name: str) -> str:
-    if len(shape) == 2 and shape[0] == shape[1]:
-        return (
-            f" `({shape[0]}, 1)` and `({shape[0]},)` were broadcast against each other: every "
-            "datum is compared with every other. Take `outputs[..., 0]`, or pass `y[:, 0]`."
-        )
-    if y == (*shape, 1):
-        return " `y` has a last axis of one: pass `y[:, 0]`."
-    if shape == (*y, 1):
-        return " The outputs have a last axis of one: use `outputs[..., 0]`."
-    if len(y) == 2 and shape == y[:1]:
-        return " If `y` is one-hot, pass class numbers: `y.argmax(-1)`."
-    return " Sum the axes of one datum with `distribution.to_event(1)`, or change its outputs."
 
 
 def outer_sum(context: Context) -> Check:

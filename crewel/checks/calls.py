@@ -10,34 +10,36 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from crewel import minibatch
 from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import duration, memory, number
-from crewel.options import backend_options, split
-from crewel.placement import cores, place
-from crewel.protocol import Algorithm
-from crewel.trees import nbytes
+from crewel.core.options import backend_options
+from crewel.core.protocol import Algorithm
+from crewel.core.text import duration, memory, number
+from crewel.core.trees import nbytes
+from crewel.run.call import Call, prepare
+from crewel.run.placement import cores, place
 
 LONG = 24 * 3600  # seconds that a run may take at most, without a remark
 LONG_AT_LEAST = 3600  # and at least
 
 
 def keywords(context: Context) -> Check:
-    """The backend is there, and takes every keyword; the model has what the algorithm needs."""
+    """The backend is there and takes every keyword, and the model has what the call needs."""
     row = _row(context)
     try:
-        ours, theirs = split(row, context.kwargs)
-        target = context.model.target()
-        target.require(row.needs, row.name)
-        batches = minibatch.plan(target, ours, family=row.family)
+        call = prepare(context.model, row, context.key, context.kwargs)
     except (TypeError, ValueError, ImportError) as error:
         return failed(str(error))
-    if batches is not None:
-        ours["batch_size"] = batches.size
-    context.words, context.options = ours, theirs
+    context.call, context.settings = call, dict(call.settings)
     given = ", ".join(f"{name}={value!r}" for name, value in context.kwargs.items())
-    return passed(f"{row.name}({given})." if given else f"{row.name}, all defaults.", **theirs)
+    text = f"{row.name}({given})." if given else f"{row.name}, all defaults."
+    return passed(text, **call.options)
+
+
+def _call(context: Context) -> Call:
+    if context.call is None:
+        raise ValueError("A check of a call needs the call.")
+    return context.call
 
 
 def _row(context: Context) -> Algorithm:
@@ -82,10 +84,9 @@ def _platform(backend: str, signs: list[str], devices: int) -> Check:
 
 def chains(context: Context) -> Check:
     """The chains fill the cores or devices."""
-    row = _row(context)
-    method = context.words.get("chain_method", "auto")
+    row, method = _row(context), context.settings.get("chain_method", "auto")
     placement = place(row, method, context.num_chains)
-    noun = "particles" if "num_particles" in context.words else "chains"
+    noun = context.noun
     blocks, at_once = len(placement.blocks), placement.threads
     numbers = {"blocks": blocks, "threads": at_once, "devices": placement.devices}
     local = jax.local_device_count()
@@ -117,10 +118,10 @@ def chains(context: Context) -> Check:
 
 def storage(context: Context) -> Check:
     """The draws fit in memory."""
-    words, like = context.words, context.model.test_point
-    if words.get("collect") is not None:
-        like = jax.eval_shape(words["collect"], like)
-    kept = 1 if words.get("reduce") is not None else words.get("num_draws", 1)
+    call, like = _call(context), context.model.test_point
+    if call.settings.get("collect") is not None:
+        like = jax.eval_shape(call.settings["collect"], like)
+    kept = call.num_draws if call.keeps_draws else 1
     size = context.num_chains * kept * nbytes(like)
     free = _free_memory()
     text = f"{context.num_chains} × {kept:,} draws × {memory(nbytes(like))} = {memory(size)}"
@@ -146,37 +147,39 @@ def _free_memory() -> float | None:
 
 def forecast(context: Context) -> Check:
     """How long the call will take, from the measured time of one gradient."""
-    row, words = _row(context), context.words
-    gradients = row.gradients_of(backend_options(row) | context.options)
+    call = _call(context)
+    row = call.row
+    gradients = row.gradients_of(backend_options(row) | dict(call.options))
     if gradients is None:
         return skipped(f"`{row.name}` does not say how many gradients a step takes.")
     each, note = context.gradient_seconds, context.few
-    if words.get("batch_size") is not None and context.num_data:
-        each, _ = timed_gradient(context.subset(words["batch_size"]), context.position)
-        note = f"on a batch of {words['batch_size']} rows"
+    size = call.target.batch_size
+    if size is not None and context.num_data:
+        each, _ = timed_gradient(context.subset(size), context.position)
+        note = f"on a batch of {size} rows"
     least, most = gradients
-    if "num_steps" in words:  # draws from a fit take no gradients
-        steps = words["num_steps"]
-    else:
-        steps = words.get("num_warmup", 0) + words["num_draws"] * words.get("thinning", 1)
-    placement = place(row, words.get("chain_method", "auto"), context.num_chains)
+    # Draws from a fit take no gradients.
+    steps = call.settings.get("num_steps", call.num_warmup + call.num_draws * call.thinning)
+    placement = place(row, call.settings.get("chain_method", "auto"), context.num_chains)
     rounds = -(-len(placement.blocks) // placement.threads)
     together = len(placement.blocks[0]) if placement.batched else 1
     low, high = steps * least * each, steps * most * each
     numbers = {"gradient_seconds": each, "steps": steps, "least": low, "most": high}
     numbers |= {"rounds": rounds, "gradients": (least, most)}
     measured = f" (estimated {note})" if note else ""
-    one = "particle" if "num_particles" in words else "chain"
+    one = context.noun.removesuffix("s")
     if np.isinf(most):
         text = f"{steps:,} steps × 1 gradient or more × {duration(each)}{measured} = "
-        text += f"{duration(low)} a {one} at least"
+        text += f"at least {duration(low)} per {one}"
     elif least == most:
         count = "1 gradient" if most == 1 else f"{number(most)} gradients"
-        text = f"{steps:,} steps × {count} × {duration(each)}{measured} = {duration(high)} a {one}"
+        text = (
+            f"{steps:,} steps × {count} × {duration(each)}{measured} = {duration(high)} per {one}"
+        )
     else:
         text = (
             f"{steps:,} steps × up to {most:,.0f} gradients × {duration(each)}{measured} = up to "
-            f"{duration(high)} a {one}"
+            f"{duration(high)} per {one}"
         )
     if together > 1:
         text += f", {together} at once"

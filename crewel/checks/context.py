@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 
-from crewel import driver, initial
-from crewel.compiling import compile_all, program
-from crewel.options import WORDS, words_of
-from crewel.protocol import Algorithm, Target
-from crewel.trees import named_leaves
+from crewel.core.compiling import compile_all, program
+from crewel.core.families import MCMC
+from crewel.core.keys import as_key, chain_keys
+from crewel.core.options import settings_of
+from crewel.core.protocol import Algorithm, Target
+from crewel.core.trees import named_leaves
+from crewel.run import initial
+from crewel.run.call import Call
 
 ROWS = 512  # of a subsample, where all rows would take too long
 SLOW = 0.5  # seconds a gradient on all rows may take
@@ -82,17 +84,19 @@ class Context:
         kwargs: the call's keywords.
         key: PRNG key.
         target: the density, on all rows.
-        words: our words of the call, with defaults.
-        options: the backend's options.
+        family: that of the algorithm; of a model alone, MCMC.
+        settings: of the call, with defaults.
+        call: what was asked for, once it has been checked.
     """
 
     def __init__(self, model: Any, row: Algorithm | None, seed: Any, kwargs: Mapping[str, Any]):
         """Nothing is computed until a check asks for it."""
         self.model, self.row, self.kwargs = model, row, dict(kwargs)
-        self.key = driver.as_key(seed)
-        self.target = model.target(jacobian=row is None or row.family != "optimize")
-        self.words = dict(WORDS["mcmc"]) if row is None else words_of(row)
-        self.options: dict[str, Any] = {}
+        self.key = as_key(seed)
+        self.target = model.target(jacobian=row is None or row.family.jacobian)
+        self.family = MCMC if row is None else row.family
+        self.settings = dict(MCMC.settings) if row is None else settings_of(row)
+        self.call: Call | None = None
 
     def random(self, use: int) -> jax.Array:
         """A PRNG key for one use, apart from those of the chains."""
@@ -113,7 +117,7 @@ class Context:
         number = self.target.num_data
         seed = np.asarray(jax.random.key_data(self.random(0))).ravel()
         chosen = np.sort(np.random.default_rng(seed).permutation(number)[:rows])
-        return replace(self.target, data=jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
+        return self.target.exactly(jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
 
     @cached_property
     def _small(self) -> tuple[Target, float, float, Any]:
@@ -159,7 +163,12 @@ class Context:
     @property
     def num_chains(self) -> int:
         """Chains or particles of the call."""
-        return self.words.get("num_chains") or self.words["num_particles"]
+        return self.settings[self.family.chains]
+
+    @property
+    def noun(self) -> str:
+        """What the chains are called: `chains` or `particles`."""
+        return self.family.chains.removeprefix("num_")
 
     @cached_property
     def checked_chains(self) -> int:
@@ -169,15 +178,15 @@ class Context:
     @property
     def chain_keys(self) -> Any:
         """The keys with which the call would draw its initial states."""
-        return driver.chain_keys(self.key, self.checked_chains)[0]
+        return chain_keys(self.key, self.checked_chains)[0]
 
     @cached_property
     def init(self) -> Any:
         """What the call's `init` comes down to: a name, or parameters with a chain axis."""
-        init = self.words["init"]
+        init = self.settings["init"]
         init = self.model.initial_state if init is None else init
         if init is None:
-            return next(iter(self.model.samplers), "uniform")
+            return next(iter(self.model.initializers), "uniform")
         if isinstance(init, str):
             return init
         if hasattr(init, "draws"):

@@ -16,9 +16,9 @@ from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.lines import explain
 from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import count, names, number
-from crewel.protocol import Target
-from crewel.trees import leaf_paths
+from crewel.core.protocol import Target
+from crewel.core.text import count, names, number
+from crewel.core.trees import leaf_paths
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # in units of a direction's entries, which are about one
 TOLERANCE = 1e-3  # relative

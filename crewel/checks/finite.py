@@ -8,7 +8,7 @@ import numpy as np
 from crewel.checks.blame import blame, parts
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed
-from crewel.checks.words import count, kind, number
+from crewel.core.text import count, kind, number
 
 
 def at_test_point(context: Context) -> Check:

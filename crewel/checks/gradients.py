@@ -12,9 +12,9 @@ from crewel.checks import trace
 from crewel.checks.blame import blame_gradient
 from crewel.checks.context import Context, gradient, row_values
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import count, names, number
-from crewel.protocol import Target
-from crewel.trees import named_leaves
+from crewel.core.protocol import Target
+from crewel.core.text import count, names, number
+from crewel.core.trees import named_leaves
 
 RATIO = 1e6  # of gradient norms, above which one step size fits no leaf
 

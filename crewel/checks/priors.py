@@ -11,10 +11,10 @@ import numpy as np
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.report import Check, failed, passed, skipped
-from crewel.checks.words import count, names, number
-from crewel.priors import describe
-from crewel.protocol import Target
-from crewel.trees import leaf_paths, named_leaves
+from crewel.core.protocol import Target
+from crewel.core.text import count, names, number
+from crewel.core.trees import leaf_paths, named_leaves
+from crewel.priors.table import describe
 
 DRAWS = 64
 FAR = (10.0, 20.0, 40.0, 80.0, 1e4, 1e6, 1e8)  # distances along a ray; `exp` overflows at 89

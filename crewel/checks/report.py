@@ -12,6 +12,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from crewel.core import text
+
 MARKS = {"passed": "✓", "failed": "×", "warned": "!", "skipped": "–"}
 _NAME = 30  # columns of a check's name
 _LINE = 100
@@ -180,7 +182,7 @@ def plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def table(leaves: tuple[Leaf, ...]) -> str:
+def leaf_table(leaves: tuple[Leaf, ...]) -> str:
     """The parameters, aligned."""
     head = ("parameter", "shape", "dtype", "min", "max", "non-finite", "|gradient|", "prior")
     rows: list[tuple[str, ...]] = [head]
@@ -190,15 +192,7 @@ def table(leaves: tuple[Leaf, ...]) -> str:
             (leaf.path, str(leaf.shape), leaf.dtype, f"{leaf.min:.4g}", f"{leaf.max:.4g}")
             + (str(leaf.non_finite), norm, leaf.prior)
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
-    right = {3, 4, 5, 6}
-    return "\n".join(
-        "  ".join(
-            f"{cell:>{width}}" if i in right else f"{cell:<{width}}"
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return text.table(rows, right=range(3, 7))
 
 
 def details(check: Check, *, arrays: bool) -> str:
@@ -256,6 +250,6 @@ class Writer:
         if self.verbosity == 1:
             self.printer("")
         if self.verbosity >= 3 and report.leaves:
-            self.printer(table(report.leaves))
+            self.printer(leaf_table(report.leaves))
         if self.verbosity >= 2:
             self.printer(report.summary())

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, warned
-from crewel.checks.words import count, names
-from crewel.trees import named_leaves
+from crewel.core.text import count, names
+from crewel.core.trees import named_leaves
 
 
 def test_point(context: Context) -> Check:

@@ -9,9 +9,9 @@ import numpy as np
 
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.checks.words import names, number
-from crewel.protocol import Target
-from crewel.trees import named_leaves
+from crewel.core.protocol import Target
+from crewel.core.text import names, number
+from crewel.core.trees import named_leaves
 
 NEAR = 1e-3  # a spread, relative to the size of the state, below which chains start as one
 
@@ -23,8 +23,9 @@ def found(context: Context) -> Check:
     chains = context.checked_chains
     some = "" if chains == context.num_chains else f", of which {chains} looked at"
     shapes = {path: leaf.shape for path, leaf in named_leaves(start.positions).items()}
-    noun = "particles" if "num_particles" in context.words else "chains"
-    return passed(f"{context.num_chains} {noun} from {how}{some}{context.note}.", shapes=shapes)
+    return passed(
+        f"{context.num_chains} {context.noun} from {how}{some}{context.note}.", shapes=shapes
+    )
 
 
 def support(context: Context) -> Check:

@@ -180,8 +180,9 @@ def classification_scores(
 
     Args:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
-        probability_draws: Class probabilities of each draw, shape (C, D, N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probability_draws: Class probabilities of each draw, shape (C, D, N, K). With inner axes,
+            (C, D, N, ..., K), each label of a row counts.
+        y: Class labels 0 to K - 1, shape (N,) or (N, ...).
 
     Returns:
         `{"lppd", "accuracy", "brier", "ece"}`, the last with 15 bins.
@@ -197,8 +198,9 @@ def classification_scores(
     """
     values = as_log_likelihood(log_likelihood)
     draws = as_draws(probability_draws, "probability_draws")
-    probabilities, labels = class_labels(np.mean(draws, axis=(0, 1), dtype=np.float64), y)
-    check_rows(values, labels)
+    check_rows(values, np.asarray(y))
+    mean = np.mean(draws, axis=(0, 1), dtype=np.float64)
+    probabilities, labels = class_labels(mean.reshape(-1, mean.shape[-1]), np.ravel(y))
     return {
         "lppd": lppd(values),
         "accuracy": accuracy(probabilities, labels),

@@ -12,7 +12,7 @@ from oryx.core import ppl
 from sklearn.datasets import load_iris
 
 import crewel as cw
-from crewel.transforms import build
+from crewel.transforms.transform import build
 
 QUICK = {"num_chains": 2, "num_warmup": 150, "num_draws": 150, "progress": False}
 
@@ -81,13 +81,13 @@ def test_parameters_are_nested_by_scope_and_drawn_by_joint_sample(model):
     }
     key = jax.random.key(3)
     own = ppl.joint_sample(PROGRAM)(key, iris()[0])
-    drawn = model.samplers["prior"](key)
+    drawn = model.initializers["prior"](key)
     np.testing.assert_allclose(drawn["layer_2"]["w"], own["layer_2"]["w"], rtol=1e-6)
 
 
 def test_density_is_that_of_the_program(model):
     x, y, _, _ = iris()
-    params = model.samplers["prior"](jax.random.key(1))
+    params = model.initializers["prior"](jax.random.key(1))
     prior = sum(dist.Normal().log_prob(leaf).sum() for leaf in jax.tree.leaves(params))
     likelihood = dist.Categorical(logits=by_hand(params, x)).log_prob(y).sum()
     target = model.target()

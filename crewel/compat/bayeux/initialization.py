@@ -6,9 +6,9 @@ from typing import Any
 
 import jax
 
-from crewel import initial
 from crewel.compat.bayeux.types import JAXFn, Point
-from crewel.driver import as_key
+from crewel.core.keys import as_key
+from crewel.run import initial
 
 
 def uniform(

@@ -13,12 +13,15 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax
 
-from crewel import conversions, driver
 from crewel.adapters import ALGORITHMS
 from crewel.compat.bayeux import debug as debugging
 from crewel.compat.bayeux import initialization
-from crewel.options import backend_options, resolve, words_of
-from crewel.protocol import Algorithm, Target
+from crewel.core.backends import resolve
+from crewel.core.keys import as_key
+from crewel.core.options import backend_options, settings_of
+from crewel.core.protocol import Algorithm, Target
+from crewel.posterior import arviz
+from crewel.run import driver
 
 
 class OptimizerResults(NamedTuple):
@@ -191,13 +194,13 @@ class Method:
         given = self._known(kwargs)
         defaults = {**self.row.defaults, **self.dialect.defaults, **given}
         found: dict[Any, dict[str, Any]] = {}
-        for dotted in filter(None, (*self.row.options_of, self.dialect.sizes_of)):
+        for dotted in filter(None, (*self.row.option_sources, self.dialect.sizes_of)):
             function = resolve(dotted)
             parameters = inspect.signature(function).parameters.values()
             found[function] = {
                 p.name: defaults.get(p.name, p.default)
                 for p in parameters
-                if p.name not in self.row.reserved
+                if p.name not in self.row.filled_by_row
                 and (p.default is not p.empty or p.name in defaults)
             }
         shown = {name for part in found.values() for name in part}
@@ -220,7 +223,7 @@ class Method:
         names = {
             *self.dialect.defaults,
             *self.dialect.words,
-            *words_of(self.row),
+            *settings_of(self.row),
             *backend_options(self.row),
         }
         for name in kwargs.keys() - names:
@@ -235,7 +238,7 @@ class Method:
         own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
         if "num_samples" in known and known.get("thinning", 1) > 1:
             known["num_samples"] //= known["thinning"]  # NumPyro counts what it then thins
-        accepted = {*words_of(self.row), *backend_options(self.row)}
+        accepted = {*settings_of(self.row), *backend_options(self.row)}
         call = {self.dialect.words.get(name, name): value for name, value in known.items()}
         call = {name: value for name, value in call.items() if name in accepted}
         model = self.made(own.get("apply_transform", True))
@@ -256,10 +259,10 @@ class Sampler(Method):
             if self.name.startswith("tfp_"):
                 return jax.tree.map(lambda leaf: leaf.swapaxes(0, 1), post.draws)
             return post.draws
-        groups = conversions.posterior_groups(post.draws, post.stats)
+        groups = arviz.posterior_groups(post.draws, post.stats)
         if list(groups["posterior"]) == ["value"]:
             groups["posterior"] = {"var0": groups["posterior"]["value"]}
-        return conversions.to_datatree(groups, dims={})
+        return arviz.to_datatree(groups, dims={})
 
 
 class Optimizer(Method):
@@ -283,14 +286,14 @@ class Surrogate:
     def sample(self, sample_shape: int | tuple[int, ...] = (), seed: Any = 0) -> Any:
         """Constrained draws, leaves `(*sample_shape, fit, ...)`."""
         shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
-        post, target, words = self._post, self._post.model.target(), words_of(self._row)
-        options = {k: v for k, v in post.options.items() if k not in words}
+        post, target = self._post, self._post.call.target
+        options = post.call.options
 
         def draw(key, state):
             position = self._row.step(target, key, state, **options)[1]  # type: ignore[misc]
             return target.constrain(position)
 
-        keys = jax.random.split(driver.as_key(seed), (math.prod(shape), post.num_chains))
+        keys = jax.random.split(as_key(seed), (math.prod(shape), post.num_chains))
         made = jax.vmap(jax.vmap(draw), in_axes=(0, None))(keys, post.state)
         return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), made)
 
@@ -306,11 +309,10 @@ class Fit(Method):
 
 def _methods(family: str, base: type[Method]) -> dict[str, type[Method]]:
     """The classes of a family whose backend is installed, by bayeux's names."""
-    rows = {row.name: row for row in ALGORITHMS}
     found: dict[str, type[Method]] = {}
     for name, (class_name, dialect) in _NAMES[family].items():
-        row = rows.get(name)
-        if row is not None and importlib.util.find_spec(row.module.split(".")[0]) is not None:
+        row = ALGORITHMS[name] if name in ALGORITHMS else None
+        if row is not None and importlib.util.find_spec(row.backend.package) is not None:
             found[class_name] = type(
                 class_name, (base,), {"name": name, "row": row, "dialect": dialect}
             )

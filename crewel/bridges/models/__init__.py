@@ -1,0 +1,1 @@
+"""Models written in another language: NumPyro, TFP, PyMC, Oryx, bayeux. Each returns a `Model`."""

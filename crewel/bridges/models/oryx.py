@@ -1,0 +1,195 @@
+"""Probabilistic programs of Oryx, with nested scopes: named random values are the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from crewel.core.compiling import Frozen, thaw
+from crewel.core.trees import leaf_paths
+from crewel.model import Model
+from crewel.posterior.simulate import Simulation
+
+
+@contextmanager
+def _oryx() -> Iterator[Any]:
+    """Oryx's `ppl`, with its own rule for `jax.vmap` where JAX 0.5 looks for one.
+
+    Oryx 0.2.9 has two rules for random variables under `vmap`: its own, and a general one that
+    evaluates them and so loses their density without a word. JAX 0.5 asks for the general one
+    first, even of what is not mapped: the weights of a network that is mapped over rows would have
+    no prior. It is laid aside while a program is traced, and put back.
+    """
+    try:
+        from oryx.core import ppl
+        from oryx.distributions.distribution_extensions import random_variable_p
+    except (ImportError, AttributeError) as error:  # on JAX from 0.6 on, `import oryx` fails so
+        raise ImportError(
+            "Oryx is missing, or does not import: 0.2.9, its last release, needs JAX up to 0.5 "
+            f"(this is {jax.__version__}). Use an environment of its own, on Python 3.11: "
+            "pip install 'crewel[oryx]'. That extra cannot be combined with `crewel[all]`. To stay "
+            "here, write the model in NumPyro: `Model.from_numpyro`."
+        ) from error
+    from jax.interpreters import batching
+
+    general = batching.fancy_primitive_batchers.pop(random_variable_p, None)
+    try:
+        yield ppl
+    finally:
+        if general is not None:
+            batching.fancy_primitive_batchers[random_variable_p] = general
+
+
+@partial(jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"])
+@dataclass(frozen=True)
+class _Program:
+    """A program with its arguments: arrays are leaves, all else is structure.
+
+    Attributes:
+        arrays: the arrays among the arguments.
+        observed: values by name, nested by scope.
+        code: the function and its other arguments, see `crewel.core.compiling.Frozen`.
+    """
+
+    arrays: list[Any]
+    observed: dict[str, Any]
+    code: Any
+
+    def parts(self) -> tuple[Callable[..., Any], tuple]:
+        """The function and its arguments after the key."""
+        found = thaw(self.code, self.arrays)
+        return found["fn"], found["args"]
+
+
+def _merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two nested dicts in one."""
+    both = {k: _merge(one[k], other[k]) for k in one if k in other and isinstance(one[k], Mapping)}
+    return {**one, **other, **both}
+
+
+def _without(sample: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested dict less the names in another; scopes left empty go too."""
+    left = {
+        k: _without(v, names[k]) if k in names and isinstance(v, Mapping) else v
+        for k, v in sample.items()
+        if k not in names or isinstance(v, Mapping)
+    }
+    return {k: v for k, v in left.items() if not isinstance(v, Mapping) or v}
+
+
+def _log_joint(program: _Program, params: Any) -> jax.Array:
+    fn, args = program.parts()
+    with _oryx() as ppl:
+        return ppl.joint_log_prob(fn)(_merge(params, program.observed), *args)
+
+
+def _log_prior(program: _Program, params: Any) -> jax.Array:
+    fn, args = program.parts()
+    with _oryx() as ppl:
+        return ppl.joint_log_prob(ppl.intervene(fn, **program.observed))(params, *args)
+
+
+def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Array:
+    fn, args = program.parts()
+    with _oryx() as ppl:
+        value = ppl.joint_log_prob(ppl.intervene(fn, **params))(program.observed, *args)
+    return jnp.reshape(value, (1,))
+
+
+def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
+    raise ValueError(
+        "Oryx gives the log likelihood of all data at once, and `log_likelihood` needs that of "
+        "each datum. Evaluate the likelihood's `log_prob` over `post.draws`."
+    )
+
+
+def _sample(program: _Program, key: Any) -> dict[str, Any]:
+    fn, args = program.parts()
+    with _oryx() as ppl:
+        return _without(ppl.joint_sample(fn)(key, *args), program.observed)
+
+
+def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
+    """The random values that are no parameters, and what the program returns, as `output`."""
+    fn, args = program.parts()
+    with _oryx() as ppl:
+        output, made = ppl.trace(ppl.intervene(fn, **params))(key, *args)
+    return {**made, "output": output}
+
+
+def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
+    if kwargs:
+        raise TypeError(f"An Oryx program takes no keywords, got {', '.join(kwargs)}.")
+    frozen = Frozen({"fn": program.parts()[0], "args": args}, "Argument")
+    return replace(program, arrays=frozen.arrays, code=frozen.static)
+
+
+def _random_values(jaxpr: Any) -> int:
+    """How many values a traced program draws from distributions whose density Oryx knows."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "random_variable":
+            total += len(equation.outvars)
+            continue
+        for param in equation.params.values():
+            inner = getattr(param, "jaxpr", param)
+            total += _random_values(inner) if hasattr(inner, "eqns") else 0
+    return total
+
+
+def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
+    """The program's random variables.
+
+    Raises:
+        ValueError: Oryx knows the density of fewer values than the program names.
+    """
+    with _oryx() as ppl:
+        jaxpr, sample = jax.make_jaxpr(ppl.joint_sample(fn), return_shape=True)(
+            jax.random.key(0), *args
+        )
+    names, known = leaf_paths(sample), _random_values(jaxpr.jaxpr)
+    if known < len(names):
+        raise ValueError(
+            f"The program names {len(names)} values, {', '.join(f'`{n}`' for n in names)}, and "
+            f"Oryx knows the density of {known} of them. Name only what is drawn from a "
+            "distribution of `oryx.distributions`: not `jax.random.normal`, nor a function of "
+            "other values."
+        )
+    return names
+
+
+def model(
+    fn: Callable[..., Any],
+    args: tuple,
+    observed: Mapping[str, Any],
+    transform_fn: Any,
+    initial_state: Any,
+) -> Model:
+    """See `crewel.Model.from_oryx`."""
+    names = _names(fn, args)
+    unknown = sorted(set(leaf_paths(observed)) - set(names))
+    if unknown:
+        raise ValueError(
+            f"`observed` has {', '.join(f'`{n}`' for n in unknown)}, which the program does not "
+            f"name. Its random variables are {', '.join(f'`{n}`' for n in names)}."
+        )
+    frozen = Frozen({"fn": fn, "args": args}, "Argument")
+    program = _Program(frozen.arrays, dict(observed), frozen.static)
+    program = jax.tree.map(jnp.asarray, program)
+    return Model(
+        Partial(_log_joint, program),
+        jax.jit(_sample)(program, jax.random.key(0)),
+        transform_fn,
+        initial_state=initial_state,
+        log_prior=Partial(_log_prior, program),
+        log_likelihood=Partial(_log_likelihood, program),
+        initializers={"prior": Partial(_sample, program)},
+        predictive=Simulation(program, _run, _pointwise, _rebind),
+    )

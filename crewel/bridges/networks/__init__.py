@@ -1,0 +1,139 @@
+"""From a network of any library to pure functions of its parameters.
+
+A bridge is one file with `bridge(network, x, *, example, key, call, dropout) -> Bridged`. Which
+one a network belongs to is told by the names of the modules of its class and the classes above
+it, so that no library is imported to look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.bridges import NETWORKS, load
+
+
+class Bridged(NamedTuple):
+    """A network as pure functions; all are `jax.tree_util.Partial`, whose numbers are leaves.
+
+    Attributes:
+        params: example parameters, a pytree of arrays.
+        run: `(params, state, x, training) -> (outputs, state)`. With `training` the statistics
+            of the batch `x` are used, and exactly those come back; else those in `state` are.
+        rebuild: `(params, state) ->` the library's own object.
+        init: `key -> params`, or `None` where there is only the example.
+        state: batch statistics; no leaves where the network has none.
+        given: whether the values in `state` are the user's, and not fresh ones.
+    """
+
+    params: Any
+    run: Callable[..., Any]
+    rebuild: Callable[..., Any]
+    init: Callable[..., Any] | None = None
+    state: Any = ()
+    given: bool = True
+
+
+def is_initializer(example: Any) -> bool:
+    """Whether `example` is a function `key -> parameters`, and not parameters."""
+    return callable(example) and jax.tree_util.all_leaves([example])
+
+
+def library(network: Any) -> str | None:
+    """The prefix in `NETWORKS` of the library that `network` belongs to, or `None`.
+
+    Examples:
+        >>> library(lambda params, x: x) is None
+        True
+    """
+    # Equinox makes stateful models as pairs `(model, state)`.
+    head = network[0] if type(network) is tuple and network else network
+    modules = [cls.__module__ for cls in type(head).__mro__]
+    for prefix in NETWORKS:
+        if any(module == prefix or module.startswith(prefix + ".") for module in modules):
+            return prefix
+    return None
+
+
+def _unknown(network: Any) -> TypeError:
+    kind = f"{type(network).__module__}.{type(network).__qualname__}"
+    what = f"the class `{network.__qualname__}`" if isinstance(network, type) else f"a `{kind}`"
+    return TypeError(
+        f"Cannot wrap {what}. What can be wrapped: an instance of a module of "
+        f"{', '.join(NETWORKS)}; a function `apply(params, x) -> outputs` with `example=params`; a "
+        "pair `(init, apply)` of such functions; a dict of these by name. Any other network is "
+        "wrapped by hand, as a function: `crewel.wrap(lambda params, x: ..., x, y, "
+        "example=params, ...)`, with the parameters as a pytree of float arrays."
+    )
+
+
+def _no_example() -> ValueError:
+    return ValueError(
+        "A plain function needs example parameters: `wrap(apply, x, y, example=params, ...)`, a "
+        "pytree of float arrays as `apply(params, x)` takes it, or a function `key -> params`. "
+        "A pair `(init, apply)` has its own."
+    )
+
+
+def bridge(
+    network: Any,
+    x: Any,
+    *,
+    example: Any = None,
+    key: Any,
+    call: Mapping[str, Any] | None = None,
+    dropout: Any = None,
+) -> Bridged:
+    """The pure functions of `network`.
+
+    Args:
+        network: a module of a known library, a function `apply(params, x)`, or a pair
+            `(init, apply)`.
+        x: a few rows of inputs.
+        example: parameters in the library's own form, or a function `key -> ` such.
+        key: PRNG key of the initialisation.
+        call: keywords of each call of the network.
+        dropout: PRNG key of the dropout masks; `None` switches dropout off.
+
+    Raises:
+        TypeError: no bridge knows the object.
+        ValueError: `dropout` is given, and the outputs do not depend on it.
+    """
+    name = None if isinstance(network, type) else library(network)
+    pair = type(network) is tuple and len(network) == 2 and all(map(callable, network))
+    if name is None and (isinstance(network, type) or not (callable(network) or pair)):
+        raise _unknown(network)
+    if name is None and not pair and example is None:
+        raise _no_example() if hasattr(network, "__name__") else _unknown(network)
+    make = load(name)
+    try:
+        made = make(network, x, example=example, key=key, call=dict(call or {}), dropout=dropout)
+        jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
+    except Exception as error:
+        error.add_note(
+            f"crewel: while calling the network on rows like `x`: {jax.tree.map(jnp.shape, x)}. "
+            "If its call takes more than `x`, such as a flag for training, give it with "
+            "`call={'train': False}`; with `dropout=key` it draws masks."
+        )
+        raise
+    if dropout is not None and _ignores(made, dropout, x):
+        raise ValueError(
+            "`dropout` is given, and the network's outputs do not depend on that key. Leave it "
+            "out, or switch the network's dropout on with `call=`."
+        )
+    return made
+
+
+def _ignores(made: Bridged, dropout: Any, x: Any) -> bool:
+    other = jax.random.fold_in(dropout, 1)
+    run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
+
+    @jax.jit
+    def outputs(run):
+        return run(made.params, made.state, x, False)[0]
+
+    both = zip(jax.tree.leaves(outputs(made.run)), jax.tree.leaves(outputs(run)), strict=True)
+    return all(bool((a == b).all()) for a, b in both)

@@ -1,0 +1,131 @@
+"""What becomes of batch statistics: an explicit choice, because each of the two changes results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from crewel.bridges.networks import Bridged
+from crewel.core.trees import leaf_paths
+
+CHOICES = ("frozen", "per_draw")
+
+
+class Network(NamedTuple):
+    """A network as functions of its parameters alone; all are `jax.tree_util.Partial`.
+
+    Attributes:
+        params: example parameters, a pytree of arrays.
+        apply: `(params, x) -> outputs` on training rows, as the density needs them.
+        predict: the same on any rows.
+        rebuild: `params ->` the library's own object.
+        init: `key -> params`, or `None`.
+    """
+
+    params: Any
+    apply: Callable[..., Any]
+    predict: Callable[..., Any]
+    rebuild: Callable[..., Any]
+    init: Callable[..., Any] | None
+
+
+def _frozen(run: Any, state: Any, params: Any, x: Any) -> Any:
+    return run(params, state, x, False)[0]
+
+
+def _training(run: Any, state: Any, params: Any, x: Any) -> Any:
+    return run(params, state, x, True)[0]
+
+
+def _of_rows(run: Any, state: Any, rows: Any, params: Any) -> Any:
+    return run(params, state, rows, True)[1]
+
+
+def _per_draw(run: Any, state: Any, rows: Any, params: Any, x: Any) -> Any:
+    return run(params, _of_rows(run, state, rows, params), x, False)[0]
+
+
+def _rebuild(rebuild: Any, state: Any, params: Any) -> Any:
+    return rebuild(params, state)
+
+
+def _rebuild_per_draw(rebuild: Any, run: Any, state: Any, rows: Any, params: Any) -> Any:
+    return rebuild(params, _of_rows(run, state, rows, params))
+
+
+def _changed(made: Bridged, x: Any, training: bool) -> bool:
+    @jax.jit
+    def after(params, state, x):
+        return made.run(params, state, x, training)[1]
+
+    both = jax.tree.leaves(made.state), jax.tree.leaves(after(made.params, made.state, x))
+    return any(bool(jnp.any(old != new)) for old, new in zip(*both, strict=True))
+
+
+def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
+    """The network with its batch statistics frozen, or computed anew for each draw.
+
+    Args:
+        made: the bridged network.
+        x: training inputs.
+        batch_stats: `"frozen"`: the statistics are those that came with the network, always.
+            `"per_draw"`: each draw of the parameters has its own, those of the training rows
+            that its density sees; predictions use those of all training rows. `None` where the
+            network has none.
+
+    Raises:
+        ValueError: no choice where one is needed, a choice where none is, or a network that does
+            not obey it.
+    """
+    names = leaf_paths(made.state)
+    if not names:
+        if batch_stats is not None:
+            raise ValueError(
+                f"`batch_stats={batch_stats!r}`: this network has no batch statistics. Leave it "
+                "out."
+            )
+        frozen = Partial(_frozen, made.run, made.state)
+        rebuild = Partial(_rebuild, made.rebuild, made.state)
+        return Network(made.params, frozen, frozen, rebuild, made.init)
+    listed = ", ".join(f"`{name}`" for name in names[:4]) + (" ..." if len(names) > 4 else "")
+    if batch_stats not in CHOICES:
+        raise ValueError(
+            f"The network keeps batch statistics ({listed}), and `batch_stats` is "
+            f"{batch_stats!r}. Choose: `batch_stats='frozen'` keeps those that come with the "
+            "trained network; `batch_stats='per_draw'` computes them from the training rows for "
+            "each draw of the weights. The posteriors differ, so there is no default."
+        )
+    few = jax.tree.map(lambda leaf: leaf[:32], x)
+    if batch_stats == "frozen":
+        if not made.given:
+            raise ValueError(
+                f"`batch_stats='frozen'` needs statistics to freeze ({listed}): pass the trained "
+                "network's variables as `example=`, or use `batch_stats='per_draw'`. The initial "
+                "ones, mean 0 and variance 1, can be passed likewise."
+            )
+        if _changed(made, few, False):
+            raise ValueError(
+                f"`batch_stats='frozen'`, but a call of the network changes {listed}: its own "
+                "code asks for the statistics of the batch. Switch that off with `call=`, for "
+                "instance `call={'train': False}`."
+            )
+        frozen = Partial(_frozen, made.run, made.state)
+        rebuild = Partial(_rebuild, made.rebuild, made.state)
+        return Network(made.params, frozen, frozen, rebuild, made.init)
+    if not _changed(made, few, True):
+        raise ValueError(
+            f"`batch_stats='per_draw'`, but a call of the network leaves {listed} as they are: "
+            "its own code asks for the running averages. Switch that with `call=`, for instance "
+            "`call={'train': True}`."
+        )
+    return Network(
+        made.params,
+        Partial(_training, made.run, made.state),
+        Partial(_per_draw, made.run, made.state, x),
+        Partial(_rebuild_per_draw, made.rebuild, made.run, made.state, x),
+        made.init,
+    )

@@ -1,0 +1,161 @@
+"""Equinox modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.trees import Static, by_value
+
+
+def _split(module: Any) -> tuple[Any, Any, Any]:
+    """Parameters (float arrays), other arrays, and all that is not an array."""
+    import equinox as eqx
+
+    arrays, static = eqx.partition(module, eqx.is_array)
+    return *eqx.partition(arrays, eqx.is_inexact_array), static
+
+
+def _keys(module: Any) -> list[tuple[Any, ...]]:
+    """The way to every leaf: attributes, indices and keys."""
+    paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(module)[0]]
+    names = ("name", "idx", "key")
+    return [
+        tuple(next(getattr(step, name) for name in names if hasattr(step, name)) for step in path)
+        for path in paths
+    ]
+
+
+def _nested(module: Any) -> dict[Any, Any]:
+    """The leaves of a module as a nested dict: `params["layers"][0]["weight"]`."""
+    tree: dict[Any, Any] = {}
+    for path, leaf in zip(_keys(module), jax.tree.leaves(module), strict=True):
+        node = tree
+        for key in path[:-1]:
+            node = node.setdefault(key, {})
+        node[path[-1]] = leaf
+    return tree
+
+
+@dataclass(frozen=True)
+class _Merge:
+    """A module with the parameters in it."""
+
+    static: Static
+    structure: Static
+    keys: tuple[tuple[Any, ...], ...]
+
+    def __call__(self, others: Any, params: Any, state: Any = None) -> Any:
+        import equinox as eqx
+
+        leaves = [reduce(getitem, path, params) for path in self.keys]
+        module = jax.tree.unflatten(self.structure.value, leaves)
+        module = eqx.combine(module, others, self.static.value)
+        return module if state is None else (module, state)
+
+
+def _layers(module: Any, kind: Any) -> list[Any]:
+    leaves = jax.tree.leaves(module, is_leaf=lambda node: isinstance(node, kind))
+    return [leaf for leaf in leaves if isinstance(leaf, kind)]
+
+
+def _switch(module: Any, kind: Any, inference: bool) -> Any:
+    import equinox as eqx
+
+    return jax.tree.map(
+        lambda node: eqx.nn.inference_mode(node, inference) if isinstance(node, kind) else node,
+        module,
+        is_leaf=lambda node: isinstance(node, kind),
+    )
+
+
+def _fresh(leaf: Any) -> Any:
+    """A statistic that one batch replaces: its flag `first time` set, its count and sum zero."""
+    return jnp.ones_like(leaf) if leaf.dtype == bool else jnp.zeros_like(leaf)
+
+
+@dataclass(frozen=True)
+class _Run:
+    merge: _Merge
+    stateful: bool
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, others: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
+        import equinox as eqx
+
+        module = self.merge(others, params)
+        rows = jax.tree.leaves(x)[0].shape[0]
+        keys = None if key is None else jax.random.split(key, rows)
+        axis = None
+        if training:
+            norms = _layers(module, eqx.nn.BatchNorm)
+            (axis,) = {layer.axis_name for layer in norms}
+            module = _switch(module, eqx.nn.BatchNorm, False)
+            state = jax.tree.map(_fresh, state)
+
+        def row(x, key, state):
+            keywords = dict(self.call) | ({} if key is None else {"key": key})
+            if self.stateful:
+                return module(x, state, **keywords)
+            return module(x, **keywords), ()
+
+        axes = (0, None if key is None else 0, None)
+        out, after = jax.vmap(row, axes, (0, None), axis_name=axis)(x, keys, state)
+        return out, after if self.stateful else state
+
+
+def _params(make: Any, key: Any) -> Any:
+    made = make(key)
+    return _nested(_split(made[0] if isinstance(made, tuple) else made)[0])
+
+
+def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+    """An Equinox module of one row, as `jax.vmap` takes it.
+
+    Its float arrays are the parameters, as a nested dict by attribute and index.
+
+    Args:
+        network: the module, or the pair `(module, state)` of `eqx.nn.make_with_state`.
+        x: a few rows.
+        example: another module of the same structure (or a pair), whose values are taken, or a
+            function `key -> module`, which makes every chain's start. A module itself cannot be
+            initialised again.
+        key: unused.
+        call: keywords of each call.
+        dropout: key, of which every row's call gets its own as `key=`; `None` switches dropout
+            off with `eqx.nn.inference_mode`.
+
+    Raises:
+        TypeError: a module that keeps state, without it.
+    """
+    import equinox as eqx
+
+    init = Partial(_params, by_value(example)) if is_initializer(example) else None
+    if init is None and example is not None:
+        network = example
+    module, state = network if isinstance(network, tuple) else (network, None)
+    if state is None and _layers(module, eqx.nn.StateIndex):
+        raise TypeError(
+            "This Equinox module keeps state, such as batch statistics. Wrap the pair that makes "
+            "it: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
+        )
+    module = eqx.nn.inference_mode(module)
+    if dropout is not None:
+        module = _switch(module, eqx.nn.Dropout, False)
+    params, others, static = _split(module)
+    merge = _Merge(Static(static), Static(jax.tree.structure(params)), tuple(_keys(params)))
+    return Bridged(
+        _nested(params),
+        Partial(_Run(merge, state is not None, tuple(call.items())), others, dropout),
+        Partial(merge, others),
+        init,
+        state,
+        given=not any(leaf.dtype == bool and leaf for leaf in jax.tree.leaves(state)),
+    )

@@ -1,0 +1,121 @@
+"""Haiku's transformed functions."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.tree_util import Partial
+
+from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.trees import Static, by_value
+
+_BATCH_NORM = ("inputs", "is_training", "test_local_stats", "scale", "offset")
+
+
+@dataclass(frozen=True)
+class _AsAsked:
+    """Switches BatchNorm, whatever the flags that the user's function hands it."""
+
+    training: bool
+
+    def __call__(self, next_f: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        import haiku as hk
+
+        if not isinstance(context.module, hk.BatchNorm) or context.method_name != "__call__":
+            return next_f(*args, **kwargs)
+        given = dict(zip(_BATCH_NORM, args, strict=False)) | kwargs
+        return next_f(**given | {"is_training": self.training, "test_local_stats": False})
+
+
+@dataclass(frozen=True)
+class _Run:
+    apply: Static
+    stateful: bool
+    takes_rng: bool
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, fresh: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
+        import haiku as hk
+
+        # Haiku's averages have no bias: after one batch from a fresh state they are that batch's.
+        states = [fresh if training else state] if self.stateful else []
+        rng = [key] if self.takes_rng else []
+        with hk.intercept_methods(_AsAsked(training)):
+            out = self.apply(params, *states, *rng, x, **dict(self.call))
+        return out if self.stateful else (out, state)
+
+
+@dataclass(frozen=True)
+class _Init:
+    init: Static
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, row: Any, key: Any) -> Any:
+        return self.init(key, row, **dict(self.call))
+
+
+@dataclass(frozen=True)
+class _Params:
+    stateful: bool
+
+    def __call__(self, init: Any, key: Any) -> Any:
+        made = init(key)
+        return made[0] if self.stateful else made
+
+
+@dataclass(frozen=True)
+class _Rebuild:
+    stateful: bool
+
+    def __call__(self, params: Any, state: Any) -> Any:
+        return (params, state) if self.stateful else params
+
+
+def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+    """What `hk.transform` and its kin return; parameters are Haiku's own two-level dict.
+
+    Args:
+        network: of `transform`, `transform_with_state`, `multi_transform` with one `apply`, with
+            or without `without_apply_rng`.
+        x: a few rows.
+        example: `params`, or `(params, state)`, or a function that makes such.
+        key: for the initialisation.
+        call: keywords of each call.
+        dropout: the `rng` of each call; `None` where nothing is drawn.
+
+    Raises:
+        TypeError: several `apply` functions.
+        ValueError: `dropout` for a network without an `rng`.
+    """
+    import haiku as hk
+
+    if not callable(network.apply):
+        raise TypeError(
+            f"`multi_transform` gave {len(jax.tree.leaves(network.apply))} `apply` functions; a "
+            "model needs one. Take it: `wrap(hk.Transformed(net.init, net.apply[0]), ...)`, or "
+            "join them: `wrap(lambda params, x: ..., x, y, example=params)`."
+        )
+    stateful = isinstance(network, hk.TransformedWithState | hk.MultiTransformedWithState)
+    takes_rng = "rng" in inspect.signature(network.apply).parameters
+    if dropout is not None and not takes_rng:
+        raise ValueError("`dropout` needs an `rng`: leave out `hk.without_apply_rng`.")
+    keywords = tuple(call.items())
+    row = jax.tree.map(lambda leaf: leaf[:1], x)
+    init = Partial(_Init(Static(network.init), keywords), row)
+    fresh = jax.jit(init)(key)[1] if stateful else {}
+    if is_initializer(example):
+        init, example = by_value(example), None
+    made = init(key) if example is None else example
+    given = example is not None and isinstance(made, tuple)
+    params, state = made if isinstance(made, tuple) else (made, fresh)
+    return Bridged(
+        params,
+        Partial(_Run(Static(network.apply), stateful, takes_rng, keywords), fresh, dropout),
+        Partial(_Rebuild(stateful)),
+        Partial(_Params(stateful), init),
+        state,
+        given,
+    )

@@ -1,0 +1,133 @@
+"""Flax linen modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from jax.tree_util import Partial
+
+from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.trees import Static, by_value
+
+
+def _alone(layer: Any, args: Any, kwargs: Any, rngs: Any, mutable: Any, **fields: Any) -> Any:
+    """Call a layer with other fields, on its own variables, which it then updates."""
+    copy = layer.copy(parent=None, name=None, **fields)
+    out, new = copy.apply(layer.variables, *args, **kwargs, rngs=rngs, mutable=mutable)
+    for collection in mutable:
+        for name, value in new.get(collection, {}).items():
+            layer.put_variable(collection, name, value)
+    return out
+
+
+@dataclass(frozen=True)
+class _AsAsked:
+    """Switches BatchNorm and Dropout, whatever the flags that the user's module hands them."""
+
+    training: bool
+    dropout: bool
+
+    def __call__(self, next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
+        from flax import linen as nn
+
+        layer = context.module
+        ours = isinstance(layer, nn.BatchNorm | nn.Dropout) and context.method_name == "__call__"
+        if not ours or layer.is_initializing():
+            return next_fun(*args, **kwargs)
+        if isinstance(layer, nn.Dropout):
+            if not self.dropout:
+                return args[0]
+            if layer.deterministic is False:
+                return next_fun(args[0])
+            rngs = {layer.rng_collection: layer.make_rng(layer.rng_collection)}
+            return _alone(layer, args[:1], {}, rngs, [], deterministic=False)
+        mask = {"mask": kwargs["mask"]} if "mask" in kwargs else {}
+        # Without momentum the running statistics become exactly those of the batch.
+        wanted = {"use_running_average": not self.training, "momentum": 0.0}
+        if all(getattr(layer, name) == value for name, value in wanted.items()):
+            return next_fun(args[0], **mask)
+        return _alone(layer, args[:1], mask, {}, ["batch_stats"] * self.training, **wanted)
+
+
+@dataclass(frozen=True)
+class _Run:
+    module: Static
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+        from flax import linen as nn
+
+        rngs = {} if key is None else {"dropout": key}
+        with nn.intercept_methods(_AsAsked(training, key is not None)):
+            out = self.module.value.apply(
+                {"params": params, **state},
+                x,
+                rngs=rngs,
+                mutable=list(state) if training else False,
+                **dict(self.call),
+            )
+        return out if training else (out, state)
+
+
+@dataclass(frozen=True)
+class _Init:
+    module: Static
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, row: Any, key: Any) -> Any:
+        streams = dict(zip(("params", "dropout"), jax.random.split(key), strict=True))
+        return self.module.value.init(streams, row, **dict(self.call))
+
+
+def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
+    """Parameters and other collections, as dicts of arrays without Flax's boxes."""
+    from flax.core import meta, unfreeze
+
+    variables = meta.unbox(unfreeze(variables))
+    if not (isinstance(variables, Mapping) and "params" in variables):
+        return variables, {}
+    return variables["params"], {k: v for k, v in variables.items() if k != "params"}
+
+
+def _params(init: Any, key: Any) -> Any:
+    return _plain(init(key))[0]
+
+
+def _rebuild(params: Any, state: Any) -> Any:
+    return {"params": params, **state}
+
+
+def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+    """A linen module; parameters are its collection `params`, under the names that Flax gives.
+
+    Args:
+        network: the module; bound to variables (`module.bind(variables)`), these are its example.
+        x: a few rows.
+        example: variables, or the collection `params` alone, or a function that makes such.
+        key: for the initialisation.
+        call: keywords of each call.
+        dropout: key of the masks: on in every `Dropout`; `None`: off in every one.
+    """
+    if network.scope is not None:
+        network, bound = network.unbind()
+        example = bound if example is None else example
+    static = Static(network), tuple(call.items())
+    init = Partial(_Init(*static), jax.tree.map(lambda leaf: leaf[:1], x))
+    if is_initializer(example):
+        init, example = by_value(example), None
+    params, state = _plain(jax.jit(init)(key) if example is None else example)
+    given = example is not None and bool(state)
+    if example is not None and not given:
+        shapes = jax.eval_shape(init, key)
+        state = _plain(jax.jit(init)(key))[1] if set(shapes) > {"params"} else {}
+    return Bridged(
+        params,
+        Partial(_Run(*static), dropout),
+        Partial(_rebuild),
+        Partial(_params, init),
+        state,
+        given,
+    )

@@ -1,0 +1,114 @@
+"""Flax NNX modules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+
+from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.trees import Static, by_value
+
+
+def _split(module: Any) -> tuple[Any, Any, Any, Any]:
+    """Structure, parameters, batch statistics and the rest, as nested dicts of arrays."""
+    from flax import nnx
+
+    graph, *states = nnx.split(module, nnx.Param, nnx.BatchStat, ...)
+    return graph, *map(nnx.to_pure_dict, states)
+
+
+@dataclass(frozen=True)
+class _Merge:
+    """A new module with the parameters in it; the user's own one is never touched."""
+
+    graph: Static
+
+    def __call__(self, rest: Any, key: Any, params: Any, state: Any, training: bool = False) -> Any:
+        from flax import nnx
+
+        module = nnx.merge(self.graph.value, *map(nnx.State, (params, state, rest)))
+        set_all = module.set_attributes
+        set_all(nnx.BatchNorm, raise_if_not_found=False, use_running_average=not training)
+        if training:  # without momentum the running statistics become exactly those of the batch
+            set_all(nnx.BatchNorm, raise_if_not_found=False, momentum=0.0)
+        set_all(raise_if_not_found=False, deterministic=key is None)
+        if key is not None:
+            streams = [n for _, n in nnx.iter_graph(module) if isinstance(n, nnx.RngStream)]
+            keys: dict[str, Any] = dict.fromkeys((stream.tag for stream in streams), key)
+            nnx.reseed(module, **keys)
+        return module
+
+
+@dataclass(frozen=True)
+class _Run:
+    merge: _Merge
+    call: tuple[tuple[str, Any], ...]
+
+    def __call__(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+        out, statistics, _ = self.all(rest, key, params, state, x, training)
+        return out, statistics
+
+    def all(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+        """Outputs, batch statistics and other state after a call."""
+        module = self.merge(rest, key, params, state, training)
+        out = module(x, **dict(self.call))
+        return out, *_split(module)[2:]
+
+
+def _draws(run: _Run, rest: Any, params: Any, state: Any, x: Any) -> bool:
+    """Whether a call of the network moves a counter of random numbers."""
+
+    @jax.jit
+    def after(rest, params, state, x):
+        return run.all(rest, None, params, state, x, False)[2]
+
+    both = zip(jax.tree.leaves(rest), jax.tree.leaves(after(rest, params, state, x)), strict=True)
+    return any(old.dtype == jnp.uint32 and bool((old != new).any()) for old, new in both)
+
+
+def _params(make: Any, key: Any) -> Any:
+    return _split(make(key))[1]
+
+
+def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+    """An NNX module; parameters are its `nnx.Param`, as a nested dict by attribute.
+
+    Args:
+        network: the module; its values are the example.
+        x: a few rows.
+        example: another module of the same structure, whose values are taken, or a nested dict
+            of parameters, or a function `key -> module`, which makes every chain's start:
+            `lambda key: MLP(rngs=nnx.Rngs(key))`. A module itself cannot be initialised again.
+        key: unused.
+        call: keywords of each call.
+        dropout: key of the masks: on in every layer; `None`: off in every one.
+
+    Raises:
+        ValueError: the call draws random numbers though dropout is off.
+    """
+    from flax import nnx
+
+    init = Partial(_params, by_value(example)) if is_initializer(example) else None
+    if isinstance(example, nnx.Module):
+        network, example = example, None
+    graph, params, state, rest = _split(network)
+    if init is None and example is not None:
+        params = nnx.to_pure_dict(example) if isinstance(example, nnx.State) else example
+    merge = _Merge(Static(graph))
+    run = _Run(merge, tuple(call.items()))
+    if dropout is None and _draws(run, rest, params, state, x):
+        raise ValueError(
+            "The network draws random numbers when it is called, though no `dropout=` is given: "
+            "its own code switches dropout on. Set the flag with `call=`, or give `dropout=key`."
+        )
+    return Bridged(
+        params,
+        Partial(run, rest, dropout),
+        Partial(merge, rest, dropout),
+        init,
+        state,
+    )

@@ -1,0 +1,136 @@
+"""What `wrap` refuses: data and likelihoods that would sample, and be wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax.core import Tracer
+
+from crewel.core.trees import named_leaves
+from crewel.likelihoods import base_of, kind_of, shape_hint
+from crewel.posterior.predict import NetworkPredictive
+
+
+def _rows(name: str, tree: Any) -> int:
+    counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
+    if len(counts) != 1 or counts == {()}:
+        raise ValueError(
+            f"`{name}` must be an array, or a pytree of arrays, with one row a datum; a list of "
+            "numbers is a pytree of scalars: pass `numpy.asarray(...)`."
+        )
+    return counts.pop()[0]
+
+
+def data(x: Any, y: Any) -> None:
+    """Refuse data of other lengths, or with values that are not finite.
+
+    Raises:
+        TypeError: `y` is no array.
+        ValueError: the rows differ in number, or hold NaN.
+    """
+    if _rows("x", x) != _rows("y", y):
+        raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {_rows('y', y)}.")
+    if not hasattr(y, "shape"):
+        raise TypeError(f"`y` is a {type(y).__name__}; it must be one array, `(N, ...)`.")
+    for name, tree in (("x", x), ("y", y)):
+        for leaf in jax.tree.leaves(tree):
+            if not jnp.issubdtype(leaf.dtype, jnp.floating):
+                continue
+            bad = ~np.isfinite(np.asarray(leaf, np.float32))
+            if bad.any():
+                raise ValueError(
+                    f"`{name}` has {int(bad.sum())} values that are NaN or infinite, the first in "
+                    f"row {np.argwhere(bad)[0][0]}. Drop or impute those rows. Values of `y` that "
+                    "were not observed can be filled in with any valid number, and masked in a "
+                    "likelihood function with `distribution.mask(...)`."
+                )
+
+
+def parameters(params: Any) -> None:
+    """Refuse a network without parameters, or with one that is not a float.
+
+    Raises:
+        TypeError: a leaf is no array of floats; names it.
+        ValueError: there is none.
+    """
+    leaves = named_leaves(params)
+    if not leaves:
+        raise ValueError("The network has no parameters to sample.")
+    for path, leaf in leaves.items():
+        kind = getattr(leaf, "dtype", None)
+        if kind is None and not isinstance(leaf, float):
+            raise TypeError(
+                f"The network's parameter `{path}` is a {type(leaf).__name__}; parameters must be "
+                "arrays of floats."
+            )
+        if kind is not None and not jnp.issubdtype(kind, jnp.floating):
+            raise TypeError(
+                f"The network's parameter `{path}` is of type {kind}; parameters must be floats, "
+                "for gradients to exist. Convert it, or keep it fixed: `bayesian=` takes patterns "
+                "of those that are sampled."
+            )
+
+
+def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> str:
+    """Refuse a distribution of another shape than `y`, or that gives a value of `y` no chance.
+
+    Raises:
+        TypeError: no distribution, or `y` of another kind than it.
+        ValueError: another shape, or a value outside the support; names the row.
+    """
+    seen: dict[str, Any] = {}
+
+    def look(params, x):
+        outputs = predictive.apply(params, x)
+        seen["outputs"] = jax.tree.map(jnp.shape, outputs)
+        seen["distribution"] = predictive.likelihood(params, outputs)
+        return ()
+
+    try:
+        jax.eval_shape(look, params, x)
+    except Exception as error:
+        if "outputs" in seen:
+            error.add_note(
+                f"crewel: while calling the likelihood; the network's outputs have shape "
+                f"{seen['outputs']} and `y` has shape {y.shape}."
+            )
+        raise
+    found = seen["distribution"]
+    kind = type(found).__name__
+    if not isinstance(found, dist.Distribution):
+        raise TypeError(
+            f"`likelihood` returned a {kind}; it must return a NumPyro distribution over `y`."
+        )
+    categorical = isinstance(base_of(found), dist.CategoricalProbs | dist.CategoricalLogits)
+    if found.shape() != y.shape:
+        raise ValueError(
+            f"The likelihood is a {kind} of shape {found.shape()} and `y` has shape {y.shape}; "
+            "they must be equal, one value a datum. The network's outputs have shape "
+            f"{seen['outputs']}.{shape_hint(found.shape(), y.shape)}"
+        )
+    if categorical and y.dtype.kind not in "iu":
+        raise TypeError(
+            f"`y` has dtype {y.dtype}; a categorical likelihood needs class numbers: "
+            "`y.astype(int)`."
+        )
+    support: Any = found.support
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support)):
+        return kind_of(found)  # it depends on the parameters
+    outside = np.argwhere(~np.atleast_1d(np.asarray(support(y))))
+    if outside.size:
+        row = int(outside[0][0])
+        classes = ""
+        if categorical:
+            classes = (
+                f" The network's outputs have shape {seen['outputs']}: the classes are 0 to "
+                f"{seen['outputs'][-1] - 1}."
+            )
+        raise ValueError(
+            f"`y` in row {row} is {np.asarray(y)[row]}, which lies outside the support of the "
+            f"likelihood, a {kind} on {support}.{classes}"
+        )
+    return kind_of(found)

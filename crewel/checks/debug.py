@@ -1,0 +1,124 @@
+"""Checks of a model and of the call that is about to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.checks import RULES, Rule
+from crewel.checks.context import Context
+from crewel.checks.lines import explain
+from crewel.checks.report import Check as Check
+from crewel.checks.report import DebugReport as DebugReport
+from crewel.checks.report import Leaf, Writer
+from crewel.core.protocol import Algorithm
+from crewel.core.trees import named_leaves
+from crewel.priors.table import describe
+
+
+def debug(
+    model: Any,
+    seed: Any = 0,
+    *,
+    row: Algorithm | None = None,
+    verbosity: int = 2,
+    printer: Callable[..., Any] = print,
+    kwargs: Mapping[str, Any] | None = None,
+    catch_exceptions: bool = True,
+) -> DebugReport:
+    """Run every check on a model, and on the call to `row` that is about to be made.
+
+    Checks run from the cheap to the expensive. One that needs what another found broken is
+    skipped, and says so. On data of many rows the expensive ones take a random subsample, and
+    say so.
+
+    Args:
+        model: a `Model`.
+        seed: the seed of the call: its initial states are the ones that are checked.
+        row: the algorithm; `model.mcmc.numpyro_nuts.debug(...)` fills it.
+        verbosity: 0 prints nothing, 1 a mark a check, 2 a line a check, 3 adds shapes and a table
+            of the parameters, 4 adds arrays.
+        printer: a callable with `print`'s signature.
+        kwargs: the keywords of the call.
+        catch_exceptions: whether an exception, say in the log density, is a check that failed;
+            else it is raised as it is.
+
+    Returns:
+        A `DebugReport`: truthy when no check failed.
+
+    Raises:
+        TypeError: `kwargs` without an algorithm, or a `seed` that is none.
+
+    Examples:
+        >>> import jax.numpy as jnp, crewel as cw
+        >>> model = cw.Model(lambda p: -jnp.sum(p["w"] ** 2), {"w": jnp.ones(3)})
+        >>> bool(debug(model, verbosity=0))
+        True
+        >>> wrong = cw.Model(lambda p: -p["w"] ** 2, {"w": jnp.ones(3)})
+        >>> debug(wrong, verbosity=0).failed[0].message
+        'The log density has shape (3,); it must be a scalar, `()`. Return its `.sum()`, if the \
+entries are independent.'
+    """
+    if row is None and kwargs:
+        raise TypeError(
+            "`kwargs` are those of an algorithm: `model.mcmc.numpyro_nuts.debug(seed, kwargs=...)`."
+        )
+    context = Context(model, row, seed, kwargs or {})
+    subject = f"{model!r}" if row is None else f"{model!r}, {row.name}"
+    writer = Writer(verbosity, printer)
+    writer.start(subject)
+    checks: dict[str, Check] = {}
+    broken: set[str] = set()
+    for rule in RULES:
+        if rule.call and row is None:
+            continue
+        check = _run(rule, context, broken, catch_exceptions)
+        if check.status == "failed" or check.details.get("because"):
+            broken.add(rule.name)
+        checks[rule.name] = check
+        writer.check(check)
+    report = DebugReport(tuple(checks.values()), _leaves(context, broken), subject)
+    writer.end(report)
+    return report
+
+
+def _run(rule: Rule, context: Context, broken: set[str], catch_exceptions: bool) -> Check:
+    because = [name for name in rule.needs if name in broken]
+    if because:
+        return Check(
+            rule.name, "skipped", f"Not run: `{because[0]}` comes first.", {"because": because[0]}
+        )
+    try:
+        return replace(rule.check(context), name=rule.name)
+    except Exception as error:
+        if not catch_exceptions:
+            raise
+        return Check(rule.name, "failed", explain(error), {"exception": error})
+
+
+def _leaves(context: Context, broken: set[str]) -> tuple[Leaf, ...]:
+    """The table of parameters, as far as it can be made."""
+    table, norms = context.prior_table or {}, {}
+    if not broken & {"test point", "structure", "log density shape", "log density at test point"}:
+        for path, leaf in context.test_gradient.items():
+            norms[path] = float(np.linalg.norm(np.asarray(leaf, np.float64)))
+    made = []
+    for path, leaf in named_leaves(context.model.test_point).items():
+        values = np.asarray(leaf.astype(jnp.float32))
+        made.append(
+            Leaf(
+                path=path,
+                shape=tuple(leaf.shape),
+                dtype=str(leaf.dtype),
+                min=float(values.min(initial=np.inf)),
+                max=float(values.max(initial=-np.inf)),
+                non_finite=int((~np.isfinite(values)).sum()),
+                gradient_norm=norms.get(path),
+                prior=describe(table[path]) if path in table else "",
+            )
+        )
+    return tuple(made)

@@ -1,0 +1,1 @@
+"""What everything else stands on: the contract with algorithms, trees, keys, traces, compiling."""

@@ -1,0 +1,37 @@
+"""PRNG keys: from whatever the user gives as a seed, and for each chain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def as_key(seed: Any) -> jax.Array:
+    """A typed PRNG key from an integer, a typed key, or a raw one.
+
+    Raises:
+        TypeError: something else.
+
+    Examples:
+        >>> as_key(0).dtype
+        key<fry>
+    """
+    if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        return jax.random.key(seed)
+    if isinstance(seed, jax.Array | np.ndarray):
+        if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ():
+            return jnp.asarray(seed)
+        if seed.dtype == np.uint32 and seed.ndim == 1:
+            return jax.random.wrap_key_data(jnp.asarray(seed))
+    raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
+
+
+def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:
+    """Keys `(chain,)` for initial states, warm-up and draws; none depends on `num_chains`."""
+    keys = jax.vmap(lambda chain: jax.random.split(jax.random.fold_in(key, chain), 3))(
+        jnp.arange(num_chains)
+    )
+    return keys[:, 0], keys[:, 1], keys[:, 2]

@@ -1,0 +1,170 @@
+"""Minibatches: which rows a step sees, a function of seed and step alone.
+
+Rows come in epochs without replacement: each epoch has an order of its own, and its batches are
+slices of it. Where the batch size does not divide the rows, the last few of the order are left
+out; they are others in each epoch, so that every batch is a uniform draw of rows and the
+estimate of the density is unbiased. Nothing is stored: a run in pieces sees the rows that a run in
+one sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.core.protocol import SEPARATE, Target
+
+DEFAULT = 128  # rows a batch of an sgmcmc run, where the data have more
+EXAMPLE = 1024  # rows at which starting points are checked
+_ORDER = 2**31 - 1  # folded into a chain's key for its order of rows; steps stay below
+_ROUNDS, _BITS = 8, 8  # of the network that permutes rows
+
+
+@dataclass(frozen=True)
+class Batches:
+    """How the rows of a run's batches are drawn.
+
+    Attributes:
+        size: rows a batch.
+        num_data: rows of data, N.
+        replacement: whether the rows of a batch are drawn independently of each other.
+        host: whether the batches are handed in from the host, one a step.
+    """
+
+    size: int
+    num_data: int
+    replacement: bool = False
+    host: bool = False
+
+    @property
+    def per_epoch(self) -> int:
+        """Batches an epoch."""
+        return self.num_data // self.size
+
+
+def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
+    """An epoch's order of rows, or some of it: a permutation that is computed, not stored.
+
+    A Feistel network of eight rounds permutes the numbers below a power of two; those that are
+    no row are permuted on until they are one (Luby & Rackoff 1988; Black & Rogaway 2002).
+    Sorting random numbers would cost more than a small network's gradient.
+
+    Args:
+        key: the chain's PRNG key (`post.keys` holds those of the draws).
+        epoch: 0, 1, ...
+        rows: rows of data.
+        positions: places in the order, all of it if `None`.
+
+    Examples:
+        >>> import jax
+        >>> sorted(order(jax.random.key(0), 0, 5).tolist())
+        [0, 1, 2, 3, 4]
+    """
+    key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
+    keys = jax.random.bits(key, (_ROUNDS,))
+    # Halves of few bits would prefer some orders.
+    bits = max(_BITS, (rows - 1).bit_length())
+
+    def permuted(number):
+        high, low = bits - bits // 2, bits // 2
+        left, right = number >> low, number & ((1 << low) - 1)
+        for i in range(_ROUNDS):
+            left, right = right, left ^ (_mixed(right ^ keys[i]) & ((1 << high) - 1))
+            high, low = low, high
+        return (left << low) | right
+
+    def once_more(number):
+        return jnp.where(number < rows, number, permuted(number))
+
+    positions = jnp.arange(rows) if positions is None else positions
+    found = permuted(positions.astype(jnp.uint32))
+    found = jax.lax.while_loop(lambda number: (number >= rows).any(), once_more, found)
+    return found.astype(jnp.int32)
+
+
+def _mixed(number: jax.Array) -> jax.Array:
+    """A hash of 32 bits: the finalizer of MurmurHash3."""
+    number = (number ^ (number >> 16)) * jnp.uint32(0x85EBCA6B)
+    number = (number ^ (number >> 13)) * jnp.uint32(0xC2B2AE35)
+    return number ^ (number >> 16)
+
+
+def plan(target: Target, settings: Mapping[str, Any], *, always: bool) -> Batches | None:
+    """How a call's batches are drawn; `None` where every step sees all rows.
+
+    Args:
+        target: the density on all rows.
+        settings: the call's.
+        always: whether steps see minibatches where the call does not give `batch_size`.
+
+    Raises:
+        ValueError: no prior and likelihood apart, or `batch_size` larger than the data.
+    """
+    size = settings.get("batch_size")
+    if size is None and (not always or target.data is None):
+        return None
+    target.require(SEPARATE, "batch_size")
+    rows = target.num_data
+    if size is None:
+        size = min(DEFAULT, rows)
+    if size > rows:
+        raise ValueError(
+            f"`batch_size` is {size} and the data have {rows} rows. Take at most {rows}, or give "
+            "more data."
+        )
+    return Batches(int(size), rows, bool(settings.get("replacement", False)))
+
+
+def at(
+    batches: Batches | None, target: Target, stream: Any, key: Any, step: Any, place: Any
+) -> Target:
+    """The density on the batch of a step.
+
+    Args:
+        batches: how rows are drawn.
+        target: the density on all rows.
+        stream: batches from the host, leaves `(steps, size, ...)`.
+        key: the chain's PRNG key.
+        step: counts from 0, one a batch.
+        place: of the step in `stream`.
+    """
+    if batches is None:
+        return target
+    if batches.host:
+        return target.on(jax.tree.map(lambda leaf: leaf[place], stream))
+    if batches.replacement:
+        key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), step)
+        rows = jax.random.randint(key, (batches.size,), 0, batches.num_data)
+    else:
+        first = step % batches.per_epoch * batches.size
+        places = first + jnp.arange(batches.size)
+        rows = order(key, step // batches.per_epoch, batches.num_data, places)
+    return target.on(take(target.data, rows))
+
+
+def take(data: Any, rows: Any) -> Any:
+    """Some rows, each leaf in its own dtype."""
+    return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
+
+
+def example(target: Target) -> Target:
+    """The estimate of the density on some rows, evenly spaced: where all would take long."""
+    size = max(EXAMPLE, target.batch_size or target.num_data)
+    if target.num_rows != target.num_data or size >= target.num_data:
+        return target
+    rows = np.linspace(0, target.num_data - 1, size).round().astype(int)
+    return target.on(take(target.data, rows))
+
+
+def random_batch(target: Target, key: Any) -> Target:
+    """The density on a batch of the run's size, its rows drawn without replacement."""
+    size = target.batch_size
+    if size is None or size >= target.num_rows:
+        return target
+    chosen = order(key, 0, target.num_rows, jnp.arange(size))
+    return target.on(take(target.data, chosen))

@@ -1,0 +1,136 @@
+"""Names for the leaves of a pytree, spelled one way everywhere: `Dense_0.kernel`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.tree_util import Partial
+
+Tree = Any
+
+
+class Static:
+    """An object as code: hashable whatever it holds, equal where the objects are.
+
+    Modules of network libraries are often unhashable (a list among their fields), and equal to
+    any module built alike; a compiled program serves both.
+    """
+
+    def __init__(self, value: Any):
+        """Hold `value`."""
+        self.value = value
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the object."""
+        return self.value(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Static:
+        """Itself: code is never changed."""
+        return self
+
+    def __hash__(self) -> int:
+        """Equal objects are of one type."""
+        return hash(type(self.value))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether the objects are one, or compare equal."""
+        if not isinstance(other, Static):
+            return False
+        if self.value is other.value:
+            return True
+        try:
+            return bool(self.value == other.value)
+        except Exception:  # arrays among the fields compare to arrays: then only identity counts
+            return False
+
+
+def as_partial(fn: Callable[..., Any] | None) -> Partial | None:
+    """A function as a pytree: its code is structure, and a `Partial` keeps its leaves."""
+    return fn if fn is None or isinstance(fn, Partial) else Partial(fn)
+
+
+def by_value(fn: Callable[..., Any]) -> Partial:
+    """`fn` as a `Partial` that compares by value; a `Partial` keeps its leaves."""
+    return fn if isinstance(fn, Partial) else Partial(Static(fn))
+
+
+def _key_name(key: Any) -> str:
+    for attribute in ("key", "name", "idx"):
+        if hasattr(key, attribute):
+            # Haiku joins scopes with "/~/" and "/", which ArviZ does not allow in a name.
+            return str(getattr(key, attribute)).replace("/~/", ".").replace("/", ".").strip(".")
+    return str(key).strip(".[]'\"")
+
+
+def path_str(path: tuple[Any, ...]) -> str:
+    """The dotted name of a key path as `jax.tree_util` gives it.
+
+    Examples:
+        >>> import jax
+        >>> [(path, _)], _ = jax.tree_util.tree_flatten_with_path({"Dense_0": {"bias": 0.0}})
+        >>> path_str(path)
+        'Dense_0.bias'
+    """
+    return ".".join(_key_name(key) for key in path) or "value"
+
+
+def named_leaves(tree: Tree) -> dict[str, Any]:
+    """The leaves of `tree` by dotted name, in flattening order; a bare leaf is called `value`.
+
+    Raises:
+        ValueError: two leaves would get the same name.
+
+    Examples:
+        >>> named_leaves({"a": {"w": 1.0}, "b": [2.0, 3.0]})
+        {'a.w': 1.0, 'b.0': 2.0, 'b.1': 3.0}
+    """
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    names = [path_str(path) for path, _ in leaves]
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise ValueError(
+            f"Two leaves would share the name {', '.join(f'`{n}`' for n in twice)}: a key that "
+            "contains a dot reads like a nested one. Rename one of them."
+        )
+    return dict(zip(names, (leaf for _, leaf in leaves), strict=True))
+
+
+def leaf_paths(tree: Tree) -> list[str]:
+    """The dotted names of the leaves of `tree`, in flattening order.
+
+    Examples:
+        >>> leaf_paths({"Dense_0": {"bias": 0.0, "kernel": 0.0}})
+        ['Dense_0.bias', 'Dense_0.kernel']
+    """
+    return list(named_leaves(tree))
+
+
+def nbytes(tree: Tree) -> int:
+    """Bytes that the arrays (or shape structs) of `tree` take."""
+    return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+def strong(tree: Tree) -> Tree:
+    """Arrays without JAX's weak types, so that one compiled program takes them all."""
+
+    def array(leaf):
+        leaf = jax.numpy.asarray(leaf)
+        return jax.lax.convert_element_type(leaf, leaf.dtype)
+
+    return jax.tree.map(array, tree)
+
+
+def require_concrete(tree: Tree, what: str) -> None:
+    """Raise if `tree` has traced values, as within `jax.jit`, `jax.vmap` or `jax.grad`.
+
+    Raises:
+        TypeError: it does.
+    """
+    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree)):
+        raise TypeError(
+            f"{what} cannot be traced: an argument is a tracer, so this is within `jax.jit`, "
+            "`jax.vmap` or `jax.grad`. Call it outside, on arrays, and pass in its result."
+        )

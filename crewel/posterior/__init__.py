@@ -1,0 +1,1 @@
+"""The result of every run, and what can be asked of it."""

@@ -1,0 +1,82 @@
+"""A `Posterior` as an ArviZ `DataTree`: dotted names, named dims, coordinates."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from crewel.core.trees import named_leaves
+
+# Axes of a layer's matrix, by the leaf's own name; a vector beside it runs over its outputs.
+_MATRIX_DIMS = {
+    "kernel": ("in", "out"),
+    "w": ("in", "out"),
+    "weight": ("out", "in"),  # Equinox and PyTorch order
+}
+_VECTORS = ("bias", "b")
+
+
+def layer_dims(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
+    """Dimension names of parameters: `Dense_0.kernel` is `(Dense_0_in, Dense_0_out)`.
+
+    Args:
+        shapes: event shape by path.
+
+    Examples:
+        >>> layer_dims({"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3), "tau": (5,)})
+        {'Dense_0.kernel': ['Dense_0_in', 'Dense_0_out'], 'Dense_0.bias': ['Dense_0_out']}
+    """
+    dims: dict[str, list[str]] = {}
+    outputs: dict[str, int] = {}
+    for path, shape in shapes.items():
+        layer, _, leaf = path.rpartition(".")
+        if leaf in _MATRIX_DIMS and len(shape) == 2:
+            dims[path] = [f"{layer}_{axis}".lstrip("_") for axis in _MATRIX_DIMS[leaf]]
+            outputs[layer] = shape[_MATRIX_DIMS[leaf].index("out")]
+    for path, shape in shapes.items():
+        layer, _, leaf = path.rpartition(".")
+        if leaf in _VECTORS and shape == (outputs.get(layer),):
+            dims[path] = [f"{layer}_out".lstrip("_")]
+    return dims
+
+
+def to_datatree(groups: Mapping[str, Mapping[str, Any]], *, dims: Mapping[str, list[str]]) -> Any:
+    """An ArviZ `DataTree` of groups of arrays `(chain, draw, ...)`."""
+    import arviz_base
+
+    groups = {name: dict(group) for name, group in groups.items()}
+    with warnings.catch_warnings():
+        # Members of an ensemble are chains of one draw; the axes are in order.
+        warnings.filterwarnings("ignore", "Found chain dimension to be longer than draw")
+        return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
+
+
+def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+    """The groups `posterior` and `sample_stats` of a run."""
+    # Types that NumPy itself does not have (bfloat16) are widened: ArviZ cannot compute with them.
+    named = {
+        name: leaf.astype(np.float32) if leaf.dtype.kind == "V" else np.asarray(leaf)
+        for name, leaf in named_leaves(draws).items()
+    }
+    groups = {"posterior": named}
+    if stats:
+        groups["sample_stats"] = {name: np.asarray(value) for name, value in stats.items()}
+    return groups
+
+
+def prediction_dims(variables: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Dims of predictions `(chain, draw, row, ...)`: `row` first, then a name of their own.
+
+    Examples:
+        >>> import numpy as np
+        >>> prediction_dims({"outputs": np.zeros((4, 100, 20, 3)), "y": np.zeros((4, 100, 20))})
+        {'outputs': ['row', 'outputs_dim_1'], 'y': ['row']}
+    """
+    return {
+        name: ["row", *(f"{name}_dim_{i}" for i in range(1, leaf.ndim - 2))]
+        for name, leaf in variables.items()
+        if leaf.ndim > 2
+    }

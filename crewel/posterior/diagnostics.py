@@ -1,0 +1,89 @@
+"""How good a posterior is: its summary, its report in function space, its held-out scores."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel import metrics
+from crewel.core.keys import as_key
+from crewel.core.protocol import PyTree
+from crewel.core.trees import named_leaves
+from crewel.posterior import arviz, baseline, function_space
+from crewel.posterior.predict import (
+    NetworkPredictive,
+    over_draws,
+    points,
+    require_network,
+    scores,
+    variables,
+)
+
+ROWS = 200  # inputs at which a report looks
+SUMMARY_ROWS = 10
+
+
+def _some(tree: PyTree, most: int) -> PyTree:
+    """At most `most` rows, evenly spaced."""
+    number = jax.tree.leaves(tree)[0].shape[0]
+    rows = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
+    return jax.tree.map(lambda leaf: leaf[rows], tree)
+
+
+def _flat(outputs: PyTree) -> np.ndarray:
+    leaves = [np.asarray(leaf, np.float32) for leaf in jax.tree.leaves(outputs)]
+    return np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
+
+
+def report(post: Any, x: Any = None, y: Any = None) -> function_space.FunctionReport:
+    """Convergence judged on predictions; see `Posterior.report`."""
+    predictive = require_network(post.model.predictive, "`report`")
+    if y is not None and x is None:
+        raise ValueError("`y` was given without `x`. Give both, or `x` alone.")
+    params, data = post.params, post.model.data
+    inputs = _some(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
+    outputs = over_draws(points, predictive, params, inputs)
+    rows = data if y is None else {"x": x, "y": y}
+    pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
+    constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows["y"])
+    return function_space.report(_flat(outputs), pointwise, constant)
+
+
+def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
+    """The table of `Posterior.summary`."""
+    from arviz_stats import summary as table  # pyright: ignore[reportPrivateImportUsage]
+
+    predictive = post.model.predictive
+    network = (
+        isinstance(predictive, NetworkPredictive) and post.call.settings.get("collect") is None
+    )
+    space = space or ("functions" if network else "weights")
+    if space not in ("functions", "weights"):
+        raise ValueError(f"`space` must be 'functions' or 'weights', got {space!r}.")
+    if space == "weights":
+        return table(post.to_datatree(), **kwargs)
+    if not network:
+        raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
+    outputs = over_draws(points, predictive, post.params, _some(post.model.data["x"], SUMMARY_ROWS))
+    named = named_leaves(post.params)
+    predictions: dict[str, Any] = {}
+    for name, tree in outputs.items():
+        predictions |= variables(tree, name)
+    tree = arviz.to_datatree(
+        {"posterior": {name: named[name] for name in post.model.latents} | predictions},
+        dims=arviz.prediction_dims(predictions),
+    )
+    return table(tree, **kwargs)
+
+
+def held_out_scores(post: Any, x: Any, y: Any, *, seed: Any = 0) -> dict[str, float]:
+    """Held-out scores; see `Posterior.metrics`."""
+    predictive, y = require_network(post.model.predictive, "`metrics`"), np.asarray(y)
+    rows = {"x": x, "y": y}
+    made = over_draws(scores, predictive, post.params, rows, key=as_key(seed))
+    if "probabilities" in made:
+        return metrics.classification_scores(made["log_likelihood"], made["probabilities"], y)
+    return metrics.regression_scores(made["log_likelihood"], made["y"], made["mean"], y)

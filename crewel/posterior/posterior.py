@@ -1,0 +1,322 @@
+"""`Posterior`: the one result of every family. Data first; conversions are functions elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.core.keys import as_key
+from crewel.core.protocol import Draws, Key, Params, State, Stats, Surplus
+from crewel.core.trees import named_leaves
+from crewel.core.warning import warn
+from crewel.posterior import arviz, diagnostics
+from crewel.posterior.function_space import FunctionReport
+from crewel.posterior.predict import require_network
+
+if TYPE_CHECKING:
+    from crewel.run.call import Call
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Posterior:
+    """Draws of the parameters, how they were made, and everything needed to go on from there.
+
+    Attributes:
+        draws: pytree in the structure of the model's test point, leaves `(chain, draw, *event)`;
+            or what `collect=` returned. Of an optimizer: one chain per particle, one draw.
+        stats: leaves `(chain, draw)`, under ArviZ's names.
+        losses: `(chain, step)` where there are any, else `None`.
+        state: the backend's state, leaves with a leading chain axis.
+        starts: `(chain,)`, the index of each chain's next draw.
+        keys: `(chain,)`, the PRNG key that each chain's draws come from.
+        timing: seconds of `compile`, `warmup`, `sampling` and in `total`.
+        surplus: draws that some chains of an interrupted run have beyond these, or `None`;
+            `extend` begins with them.
+        call: what was asked for.
+        model: the model.
+    """
+
+    draws: Params
+    stats: Stats
+    losses: np.ndarray | None
+    state: State
+    starts: np.ndarray
+    keys: Key
+    timing: dict[str, float]
+    surplus: Surplus | None
+    call: Call
+    model: Any
+
+    @classmethod
+    def of(cls, model: Any, call: Call, made: Draws) -> Posterior:
+        """A posterior out of what a run made."""
+        return cls(**made._asdict(), call=call, model=model)
+
+    @property
+    def algorithm(self) -> str:
+        """The name of the algorithm."""
+        return self.call.row.name
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The settings and the backend's options, given or filled in."""
+        return self.call.keywords
+
+    @property
+    def num_chains(self) -> int:
+        """Chains, or particles of an optimizer."""
+        return jax.tree.leaves(self.draws)[0].shape[0]
+
+    @property
+    def num_draws(self) -> int:
+        """Draws per chain."""
+        return jax.tree.leaves(self.draws)[0].shape[1]
+
+    @property
+    def params(self) -> Any:
+        """The draws as parameters of the model.
+
+        Raises:
+            ValueError: the run kept what `collect=` returned instead.
+        """
+        if self.call.settings.get("collect") is not None:
+            raise ValueError(
+                "This run kept what `collect=` returned, not parameters. Run without `collect=` "
+                "to predict, summarise weights, or start another run from it."
+            )
+        if "log_weight" in self.stats:
+            warn(
+                f"Draws of `{self.algorithm}` carry weights that averages over them ignore. "
+                "`post.resampled()` has draws of equal weight."
+            )
+        return self.draws
+
+    def resampled(self, seed: Any = 0) -> Posterior:
+        """Draws of equal weight, of a sampler whose draws carry a `log_weight`.
+
+        Each chain's draws are resampled with replacement, in proportion to their weights
+        (sampling importance resampling, Rubin 1988).
+
+        Args:
+            seed: an integer or a PRNG key, for the choice.
+
+        Returns:
+            A posterior with as many draws, without `log_weight`; it cannot be extended. A
+            posterior without weights is returned as it is.
+
+        Examples:
+            >>> import crewel as cw, jax.numpy as jnp
+            >>> x = jnp.linspace(-1, 1, 20)[:, None]
+            >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
+            ...                 example={"w": jnp.zeros((1, 1))})
+            >>> post = model.sgmcmc.blackjax_csgld(seed=0, num_draws=100, progress=False)
+            >>> post.resampled().draws["w"].shape
+            (4, 100, 1, 1)
+        """
+        if "log_weight" not in self.stats:
+            return self
+        stats = dict(self.stats)
+        log_weight = stats.pop("log_weight")
+        weight = np.exp(log_weight - log_weight.max(1, keepdims=True))
+        random = np.random.default_rng(np.asarray(jax.random.key_data(as_key(seed))).ravel())
+        number = self.num_draws
+        chosen = np.stack([random.choice(number, number, p=w / w.sum()) for w in weight])
+        chains = np.arange(self.num_chains)[:, None]
+        draws, stats = jax.tree.map(lambda leaf: leaf[chains, chosen], (self.draws, stats))
+        return replace(self, draws=draws, stats=stats, state=None, surplus=None)
+
+    def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
+        """Go on from where every chain stopped: no warm-up, the same options, no compilation.
+
+        A run of 500 draws extended by 500 equals one of 1,000, bit for bit.
+
+        Args:
+            num_draws: more draws a chain.
+            progress: show a bar.
+
+        Returns:
+            A posterior with all the draws.
+
+        Raises:
+            ValueError: `num_draws` is not positive, or the family has no draws to go on with.
+        """
+        from crewel.run import driver
+
+        return driver.extend(self, num_draws, progress=progress)
+
+    def to_datatree(self) -> Any:
+        """The draws and statistics as an ArviZ `DataTree`.
+
+        Parameters become variables with dotted names (`Dense_0.kernel`), with named dims and
+        coordinates; statistics are the group `sample_stats`, training targets `observed_data`.
+        """
+        groups: dict[str, Any] = arviz.posterior_groups(self.draws, self.stats)
+        if isinstance(self.model.data, dict) and hasattr(self.model.data.get("y"), "shape"):
+            groups["observed_data"] = {"y": np.asarray(self.model.data["y"])}
+        shapes = {name: leaf.shape[2:] for name, leaf in groups["posterior"].items()}
+        dims = arviz.layer_dims(shapes)
+        if "observed_data" in groups:
+            dims |= arviz.prediction_dims({"y": groups["observed_data"]["y"][None, None]})
+        return arviz.to_datatree(groups, dims=dims)
+
+    def summary(self, *, space: str | None = None, **kwargs: Any) -> Any:
+        """ArviZ's table of means, intervals, ESS and R-hat.
+
+        Args:
+            space: `"functions"` (default for networks): the outputs at ten training inputs, and
+                the latents that are not in the network; or `"weights"` (default otherwise): the
+                parameters themselves. R-hat of a network's weights says little: exchanging hidden
+                units changes the weights and not the function.
+            kwargs: go to `arviz_stats.summary`.
+
+        Returns:
+            A `pandas.DataFrame`.
+        """
+        return diagnostics.summary(self, space=space, **kwargs)
+
+    def report(self, x: Any = None, y: Any = None) -> FunctionReport:
+        """Convergence judged on predictions: R-hat, ESS, MCSE, each chain's LPPD, dead chains.
+
+        Args:
+            x: inputs to look at (default: up to 200 training inputs).
+            y: held-out targets at `x`, for the LPPD (default: training data).
+
+        Returns:
+            A `crewel.posterior.function_space.FunctionReport`, which prints as a table with a verdict.
+        """
+        return diagnostics.report(self, x, y)
+
+    def predict(
+        self, *args: Any, batch_size: int | None = None, seed: Any = 0, **kwargs: Any
+    ) -> Any:
+        """The posterior predictive at new inputs.
+
+        Args:
+            args: for a network, its inputs `x`, `(N, ...)`. For a program of a model language, its
+                arguments without observations; none: its own, so that the data are replicated.
+            batch_size: draws evaluated at once; chosen by memory if `None`.
+            seed: an integer or a PRNG key, for the draws of `y`.
+            kwargs: keywords of a program.
+
+        Returns:
+            An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
+            `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
+            one draw of the target for each draw of the parameters. Of a program: every site that
+            is no parameter, by name.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+
+        Examples:
+            >>> import crewel as cw, jax.numpy as jnp
+            >>> x = jnp.linspace(-1, 1, 20)[:, None]
+            >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
+            ...                 example={"w": jnp.zeros((1, 1))})
+            >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=200, progress=False)
+            >>> post.predict(x)["predictions"]["y"].shape
+            (4, 200, 20)
+        """
+        predictive = self.model.predictive
+        if predictive is None:
+            raise ValueError(
+                "This model was built from a log density alone and cannot predict. Build it with "
+                "`crewel.wrap(network, x, y, ...)` or from a program, or evaluate a function of "
+                "your own on `post.draws`."
+            )
+        made = predictive.predict(
+            self.params, args, kwargs, key=as_key(seed), batch_size=batch_size
+        )
+        return arviz.to_datatree({"predictions": made}, dims=predictive.dims(made))
+
+    def network(self, chain: int = 0, draw: int = -1) -> Any:
+        """One draw in the network's library's own object, which predicts what `predict` does.
+
+        Args:
+            chain: which chain, or particle.
+            draw: which draw; the last one if not given.
+
+        Returns:
+            Of Flax linen the variables for `module.apply`, of NNX and Equinox a module, of Haiku
+            `params` (or `(params, state)`), of a plain function its parameters, of several
+            networks a dict of these.
+
+        Raises:
+            ValueError: the model was built from a log density alone.
+        """
+        predictive = require_network(self.model.predictive, "`network`")
+        assert predictive.rebuild is not None
+        return predictive.rebuild(
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
+        )
+
+    def log_likelihood(self, *args: Any, **kwargs: Any) -> Any:
+        """Pointwise log likelihood, for LOO and model comparison; it is never scaled.
+
+        Args:
+            args: for a network, inputs `x` and targets `y`; none: the training data. For a
+                program of a model language, its arguments with observations; none: its own.
+            kwargs: the same by keyword.
+
+        Returns:
+            The `DataTree` of `to_datatree` with the group `log_likelihood`, whose variable `y`
+            is `(chain, draw, row)`; of a program, one variable per observed site.
+            `arviz_stats.loo` takes it.
+
+        Raises:
+            ValueError: `x` without `y`, `y` without `x`, or a model that cannot predict.
+        """
+        predictive = self.model.predictive
+        if predictive is None:
+            require_network(None, "`log_likelihood`")
+        values = predictive.log_likelihood(self.params, self.model.data, args, kwargs)
+        group = arviz.to_datatree({"log_likelihood": values}, dims=predictive.dims(values))
+        tree = self.to_datatree()
+        tree["log_likelihood"] = group["log_likelihood"]
+        return tree
+
+    def metrics(self, x: Any, y: Any, *, seed: Any = 0) -> dict[str, float]:
+        """Scores of the posterior predictive on held-out rows.
+
+        Args:
+            x: inputs, `(N, ...)`.
+            y: targets, `(N, ...)`.
+            seed: an integer or a PRNG key, for the draws of `y` that intervals need.
+
+        Returns:
+            `lppd` (nats per row) and, for classes, `accuracy`, `brier`, `ece`; else `rmse`, `crps`,
+            `coverage` and `interval_width` of the central 90 % interval. See `crewel.metrics`.
+        """
+        return diagnostics.held_out_scores(self, x, y, seed=seed)
+
+    def joined(self, more: Posterior) -> Posterior:
+        """This posterior with the draws of a further run behind its own."""
+
+        def join(a, b):
+            return np.concatenate([a, b], axis=1)
+
+        summary = self.call.extras.reduce is not None  # then `more` is the summary of all
+        return replace(
+            more,
+            draws=more.draws if summary else jax.tree.map(join, self.draws, more.draws),
+            stats=more.stats if summary else jax.tree.map(join, self.stats, more.stats),
+            losses=self.losses,
+            timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()},
+            call=replace(more.call, settings=self.call.settings),
+        )
+
+    def __repr__(self) -> str:
+        """Algorithm, sizes, divergences and time."""
+        size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
+        lines = [
+            f"<crewel.Posterior: {self.algorithm}, {self.num_chains} chains x "
+            f"{self.num_draws} draws of {size:,} values"
+        ]
+        if "diverging" in self.stats:
+            lines.append(f"{int(self.stats['diverging'].sum())} diverging")
+        if "total" in self.timing:
+            lines.append(f"{self.timing['total']:.1f} s")
+        return ", ".join(lines) + ">"

@@ -1,0 +1,273 @@
+"""How a network predicts, and evaluating anything for every draw in batches that fit memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from crewel.core.compiling import compile_all, program
+from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.trees import named_leaves, nbytes, require_concrete
+from crewel.likelihoods import CLASSES, class_probabilities
+from crewel.posterior.arviz import prediction_dims
+
+BATCH_BYTES = 64 * 2**20  # of outputs and parameters that are on the device at a time
+
+
+class Predictive(Protocol):
+    """How a model predicts. Networks and programs have an implementation each."""
+
+    def predict(
+        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
+    ) -> dict[str, np.ndarray]:
+        """Predictions under every draw, by name, `(chain, draw, ...)`."""
+        ...
+
+    def log_likelihood(
+        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Pointwise log likelihood under every draw, by observed site, `(chain, draw, ...)`."""
+        ...
+
+    def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+        """Names of the axes behind chain and draw, where they have any."""
+        ...
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["apply", "likelihood", "rebuild"],
+    meta_fields=["kind"],
+)
+@dataclass(frozen=True)
+class NetworkPredictive:
+    """How a network predicts; its functions are `jax.tree_util.Partial`.
+
+    Attributes:
+        apply: `(params, x) -> outputs`, leading axis of rows.
+        likelihood: `(params, outputs) -> NumPyro distribution over y`.
+        rebuild: `params ->` the network's library's own object, or `None`.
+        kind: what `y` is: `"classes"`, `"counts"` or `"values"`.
+    """
+
+    apply: Callable[[Params, PyTree], PyTree]
+    likelihood: Callable[[Params, PyTree], Any]
+    rebuild: Callable[[Params], Any] | None = None
+    kind: str = "values"
+
+    def at(self, params: Params, x: PyTree) -> tuple[PyTree, Any]:
+        """The network's outputs, and the distribution of `y` that they stand for."""
+        outputs = self.apply(params, x)
+        return outputs, self.likelihood(params, outputs)
+
+    def point(self, params: Params, x: PyTree) -> dict[str, PyTree]:
+        """What is predicted without drawing: `probability` of each class, or `outputs`."""
+        outputs, distribution = self.at(params, x)
+        if self.kind == CLASSES:
+            return {"probability": class_probabilities(distribution)}
+        return {"outputs": outputs}
+
+    def pointwise(self, params: Params, x: PyTree, y: Any) -> jax.Array:
+        """Log likelihood of each row, `(N,)`."""
+        return per_row(self.at(params, x)[1].log_prob(y))
+
+    def predict(
+        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
+    ) -> dict[str, np.ndarray]:
+        """`outputs`, `y`, and of classes `probability`."""
+        x = _inputs(*args, **kwargs)
+        made = over_draws(_draws, self, draws, x, key=key, batch_size=batch_size)
+        return variables(made.pop("outputs"), "outputs") | made
+
+    def log_likelihood(
+        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """The log likelihood of `y`, `(chain, draw, row)`."""
+        x, y = _rows(*args, **kwargs)
+        if (x is None) != (y is None):
+            given, missing = ("x", "y") if y is None else ("y", "x")
+            raise ValueError(
+                f"`{given}` was given without `{missing}`. Give both, or neither for the training "
+                "data."
+            )
+        rows = data if x is None else {"x": x, "y": y}
+        return {"y": over_draws(_pointwise, self, draws, rows)}
+
+    def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+        """The first axis is that of the rows."""
+        return prediction_dims(made)
+
+
+def _inputs(x: Any) -> Any:
+    """The one argument of `predict` for a network."""
+    return x
+
+
+def _rows(x: Any = None, y: Any = None) -> tuple[Any, Any]:
+    """The arguments of `log_likelihood` for a network."""
+    return x, y
+
+
+def per_row(values: jax.Array) -> jax.Array:
+    """Values of rows summed over all other axes, `(N,)`."""
+    return values.reshape(values.shape[0], -1).sum(-1)
+
+
+def variables(outputs: PyTree, name: str) -> dict[str, Any]:
+    """Leaves as named variables: `name` itself, or `name.leaf` where there are several."""
+    named = named_leaves(outputs)
+    if list(named) == ["value"]:
+        return {name: named["value"]}
+    return {f"{name}.{leaf}": value for leaf, value in named.items()}
+
+
+# Functions for `over_draws`: `(None, predictive, params, keys, batch)`, leaves with an axis of draws.
+
+
+def points(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: Any) -> PyTree:
+    """`NetworkPredictive.point` under every draw."""
+    return jax.vmap(lambda p: predictive.point(p, x))(params)
+
+
+def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: Any) -> PyTree:
+    def one(p, key):
+        outputs, distribution = predictive.at(p, x)
+        made = {"outputs": outputs, "y": distribution.sample(key)}
+        if predictive.kind == CLASSES:
+            made["probability"] = class_probabilities(distribution)
+        return made
+
+    return jax.vmap(one)(params, keys)
+
+
+def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Any) -> PyTree:
+    """What scores need: the log likelihood, and probabilities, or means and draws."""
+
+    def one(p, key):
+        distribution = predictive.at(p, rows["x"])[1]
+        found = {"log_likelihood": per_row(distribution.log_prob(rows["y"]))}
+        if predictive.kind == CLASSES:
+            return found | {"probabilities": class_probabilities(distribution)}
+        return found | {"mean": distribution.mean, "y": distribution.sample(key)}
+
+    return jax.vmap(one)(params, keys)
+
+
+def _pointwise(
+    _: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Any
+) -> PyTree:
+    return jax.vmap(lambda p: predictive.pointwise(p, rows["x"], rows["y"]))(params)
+
+
+def require_network(predictive: Any, what: str) -> NetworkPredictive:
+    """The model's predictive, where it predicts `y` from rows of `x`.
+
+    Args:
+        predictive: the model's.
+        what: what needs it, for the message.
+
+    Raises:
+        ValueError: the model was not built from a network.
+    """
+    if not isinstance(predictive, NetworkPredictive):
+        raise ValueError(
+            f"{what} needs a model that predicts `y` from rows of `x`, built by "
+            "`crewel.wrap(network, x, y, ...)`. For another model, evaluate a function of your own "
+            "on `post.draws`."
+        )
+    return predictive
+
+
+def over_draws(
+    fn: Callable[..., PyTree],
+    predictive: PyTree,
+    draws: Params,
+    batch: PyTree,
+    *,
+    key: Key | None = None,
+    batch_size: int | None = None,
+) -> Any:
+    """Evaluate a function for every draw.
+
+    Args:
+        fn: a module-level function `(None, predictive, params, keys, batch) -> pytree`, whose
+            leaves have an axis of draws.
+        predictive: its second argument, the model's.
+        draws: parameters, leaves `(chain, draw, ...)`.
+        batch: its last argument: inputs, or `{"x": ..., "y": ...}`.
+        key: PRNG key where `y` is drawn.
+        batch_size: draws evaluated at once; chosen by memory if `None`. It changes no result.
+
+    Returns:
+        A pytree of host arrays, leaves `(chain, draw, row, ...)`.
+    """
+    require_concrete((draws, batch), "Predictions")
+    with jax.ensure_compile_time_eval():  # within a traced function, on arrays that are not traced
+        return _over_draws(fn, predictive, draws, batch, key, batch_size)
+
+
+def _over_draws(fn, predictive, draws, batch, key, batch_size) -> Any:
+    chains, number = jax.tree.leaves(draws)[0].shape[:2]
+    total = chains * number
+    flat = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(total, *leaf.shape[2:]), draws)
+    batch = jax.tree.map(jnp.asarray, batch)
+    keys = jax.random.split(jax.random.key(0) if key is None else key, total)
+    first = jax.tree.map(lambda leaf: leaf[:1], flat)
+    if batch_size is None:
+        one = jax.eval_shape(lambda p, k, b: fn(None, predictive, p, k, b), first, keys[:1], batch)
+        batch_size = max(1, BATCH_BYTES // (4 * nbytes(one) + nbytes(first)))
+    size = min(batch_size, total)
+    take = np.minimum(np.arange(-(-total // size) * size), total - 1).reshape(-1, size)
+
+    def arguments(rows):
+        return predictive, jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), flat), keys[rows]
+
+    run = program(fn, None, *arguments(take[0]), batch)
+    compile_all(run)
+    out = jax.tree.map(lambda leaf: np.empty((total, *leaf.shape[1:]), leaf.dtype), run.out_info)
+    for rows in take:
+        made = run(*arguments(rows), batch)
+
+        def copy(buffer, leaf, rows=rows):
+            buffer[rows] = np.asarray(leaf)
+
+        jax.tree.map(copy, out, made)
+    return jax.tree.map(lambda leaf: leaf.reshape(chains, number, *leaf.shape[1:]), out)
+
+
+def _collected(predictive: NetworkPredictive, x: PyTree, params: Params) -> PyTree:
+    (found,) = predictive.point(params, x).values()
+    return found
+
+
+def predictions(model: Any, x: PyTree) -> Partial:
+    """A function for `collect=`: keep predictions at `x` in place of the parameters.
+
+    Args:
+        model: a model of a network.
+        x: inputs, `(N, ...)`.
+
+    Returns:
+        A function of the parameters: class probabilities `(N, K)`, or else the network's outputs.
+        `x` is data to it, so that other inputs of the same shape compile nothing.
+
+    Raises:
+        ValueError: the model was not built from a network.
+
+    Examples:
+        >>> import crewel as cw, jax.numpy as jnp
+        >>> x = jnp.linspace(-1, 1, 20)[:, None]
+        >>> model = cw.wrap(lambda p, x: x @ p["w"], x, x[:, 0], likelihood="gaussian",
+        ...                 example={"w": jnp.zeros((1, 1))})
+        >>> predictions(model, x)(model.test_point).shape
+        (20, 1)
+    """
+    predictive = require_network(model.predictive, "`predictions`")
+    return Partial(_collected, predictive, jax.tree.map(jnp.asarray, x))

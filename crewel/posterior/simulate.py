@@ -1,0 +1,79 @@
+"""How a program of a model language predicts: one run of the program for each draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.trees import named_leaves
+from crewel.posterior.predict import over_draws
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["program"],
+    meta_fields=["run", "pointwise", "rebind"],
+)
+@dataclass(frozen=True)
+class Simulation:
+    """A program that can be run forwards; its functions belong to the language's bridge.
+
+    Attributes:
+        program: the program and its arguments: a pytree, code is structure, arrays are leaves.
+        run: `(program, params, key) -> {site: value}`, what the program generates under
+            parameters `params`. Where a language cannot, it raises, and so does `pointwise`.
+        pointwise: `(program, params) -> {site: log likelihood of each datum}`.
+        rebind: `(program, args, kwargs) -> program`, the same program on other arguments, or
+            `None` where it takes none.
+    """
+
+    program: PyTree
+    run: Callable[[Any, Params, Key], dict[str, Any]]
+    pointwise: Callable[[Any, Params], dict[str, Any]]
+    rebind: Callable[[Any, tuple, Mapping[str, Any]], Any] | None = None
+
+    def on(self, args: tuple, kwargs: Mapping[str, Any]) -> Simulation:
+        """The program on other arguments; on its own where none are given.
+
+        Raises:
+            TypeError: the program takes no arguments.
+        """
+        if not args and not kwargs:
+            return self
+        if self.rebind is None:
+            raise TypeError(
+                "This model takes no arguments: without any, its observed sites are generated "
+                "again, or scored. For other data, evaluate your own function over `post.draws`."
+            )
+        return replace(self, program=self.rebind(self.program, args, dict(kwargs)))
+
+    def predict(
+        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
+    ) -> dict[str, np.ndarray]:
+        """Every site that is not a parameter, by name."""
+        simulation = self.on(args, kwargs)
+        return named_leaves(over_draws(_run, simulation, draws, (), key=key, batch_size=batch_size))
+
+    def log_likelihood(
+        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
+    ) -> dict[str, np.ndarray]:
+        """Each datum of every observed site, by name."""
+        return named_leaves(over_draws(_pointwise, self.on(args, kwargs), draws, ()))
+
+    def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+        """None: the axes are the program's own."""
+        return {}
+
+
+def _run(_: None, simulation: Simulation, params: Params, keys: Key, batch: Any) -> PyTree:
+    return jax.vmap(lambda p, key: simulation.run(simulation.program, p, key))(params, keys)
+
+
+def _pointwise(_: None, simulation: Simulation, params: Params, keys: Key, batch: Any) -> PyTree:
+    return jax.vmap(lambda p: simulation.pointwise(simulation.program, p))(params)

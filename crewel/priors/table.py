@@ -1,0 +1,63 @@
+"""The priors of a model as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+
+from crewel.core.text import table
+from crewel.priors.hierarchical import is_centred, is_conditional, names_used
+
+
+class PriorTable:
+    """The priors of a model as a table: path, shape, prior. `dict(table.priors)` has the objects.
+
+    Attributes:
+        priors: distribution by path.
+        shapes: shape by path.
+    """
+
+    def __init__(self, priors: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]):
+        """Hold the priors and shapes."""
+        self.priors = dict(priors)
+        self.shapes = dict(shapes)
+
+    def __getitem__(self, path: str) -> Any:
+        """The distribution of one parameter; of a hierarchical prior, a function of the latents."""
+        return self.priors[path]
+
+    def __repr__(self) -> str:
+        """An aligned table."""
+        rows = [("parameter", "shape", "prior")]
+        for path, prior in self.priors.items():
+            if is_conditional(prior):
+                kind, used = names_used(prior, self.shapes)
+                text = f"{kind} given {', '.join(used)}"
+                text += "" if is_centred(prior) else ", non-centred"
+            else:
+                text = describe(prior)
+            rows.append((path, str(self.shapes[path]), text))
+        return table(rows)
+
+
+def describe(prior: Any) -> str:
+    """A distribution in one line: `Normal(loc=0, scale=1)`.
+
+    Examples:
+        >>> import numpyro.distributions as dist
+        >>> describe(dist.Normal(0.0, 2.0))
+        'Normal(loc=0, scale=2)'
+    """
+
+    def text(value: Any) -> str:
+        if jnp.ndim(value) == 0:
+            return f"{float(value):.4g}"
+        return f"array{tuple(jnp.shape(value))}"
+
+    base = prior
+    while hasattr(base, "base_dist") and not base.arg_constraints:
+        base = base.base_dist
+    fields = [name for name in base.arg_constraints if getattr(base, name, None) is not None]
+    return f"{type(base).__name__}({', '.join(f'{f}={text(getattr(base, f))}' for f in fields)})"

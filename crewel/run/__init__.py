@@ -1,0 +1,1 @@
+"""Running an algorithm on a model: the call, the programs, the driver."""

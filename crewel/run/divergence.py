@@ -1,0 +1,44 @@
+"""What to say of a chain whose steps are no longer finite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.flatten_util
+import jax.numpy as jnp
+
+from crewel.core.compiling import compile_all, program
+from crewel.core.protocol import Algorithm, Target
+
+
+def _norm(_: None, target: Target, position: Any) -> jax.Array:
+    gradient = jax.grad(target.log_density)(position)
+    flat = jax.flatten_util.ravel_pytree(gradient)[0]
+    most = jnp.abs(flat).max() + 1e-30
+    return most * jnp.linalg.norm(flat / most)  # large numbers do not overflow when squared
+
+
+def gradient_norm(target: Target, position: Any) -> float:
+    """The Euclidean norm of the density's gradient on all rows, at an unconstrained position."""
+    norm = program(_norm, None, target, position)
+    compile_all(norm)
+    return float(norm(target, position))
+
+
+def message(row: Algorithm, chain: int, steps: int, num_warmup: int, norm: float) -> str:
+    """Which step broke, and what to do.
+
+    Args:
+        row: the algorithm.
+        chain: the first chain that broke.
+        steps: its sound steps, warm-up included.
+        num_warmup: steps of warm-up.
+        norm: of the gradient at its last sound position.
+    """
+    step, phase = (steps, "warm-up") if steps < num_warmup else (steps - num_warmup, "sampling")
+    return (
+        f"`{row.name}` diverged: step {step} of the {phase} took chain {chain} to values that are "
+        f"NaN or infinite. The gradient's norm at the position before was {norm:.3g}. Take a "
+        "smaller `step_size`, or start from a mode: `init=model.optimize...`."
+    )

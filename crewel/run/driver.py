@@ -1,0 +1,58 @@
+"""The only driver: it joins a model to an algorithm's row and returns a `Posterior`."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from crewel.core import minibatch
+from crewel.core.compiling import make_room
+from crewel.core.keys import chain_keys
+from crewel.core.protocol import Algorithm
+from crewel.posterior.posterior import Posterior
+from crewel.run import execution, host_engine, initial
+from crewel.run.blocks import Chains
+from crewel.run.call import Call, prepare
+
+
+def run(model: Any, row: Algorithm, seed: Any = 0, **keywords: Any) -> Posterior:
+    """Run `row` on `model`.
+
+    Args:
+        model: a `Model`.
+        row: the algorithm.
+        seed: an integer or a PRNG key.
+        keywords: our settings and the backend's options, see `crewel.run.call.prepare`.
+
+    Raises:
+        TypeError: an unknown option.
+        ValueError: the log density is broken, `init` does not fit, or a count is not positive.
+        ImportError: the backend is missing or broken.
+    """
+    make_room()
+    call = prepare(model, row, seed, keywords)
+    started = time.perf_counter()
+    inits, warmups, draws = chain_keys(call.key, call.num_chains)
+    target = minibatch.example(call.target)
+    start = initial.find(model, target, call.settings["init"], call.num_chains, inits)
+    initial.require_finite(start)
+    chains = Chains(warmups, draws, start.positions)
+    return _finished(model, call, chains, started)
+
+
+def _finished(model: Any, call: Call, chains: Chains, started: float) -> Posterior:
+    engine = execution if call.row.resumable else host_engine
+    made = engine.execute(call, model.test_point, chains)
+    made.timing["total"] = time.perf_counter() - started
+    return Posterior.of(model, call.kept(), made)
+
+
+def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
+    """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
+    call = post.call.extended(post.model, num_draws, progress=progress)
+    if post.state is None:
+        raise ValueError(
+            "Resampled draws have no end to go on from; extend the run's own posterior."
+        )
+    chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus)
+    return post.joined(_finished(post.model, call, chains, time.perf_counter()))

@@ -1,0 +1,189 @@
+"""Running a placed and compiled algorithm: all its blocks, and what they made."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Any
+
+import jax
+import numpy as np
+
+from crewel.core.compiling import compile_all
+from crewel.core.protocol import Draws, Params, Stats, Surplus
+from crewel.core.text import count, name_chains
+from crewel.core.warning import warn
+from crewel.run.blocks import Chains, Run
+from crewel.run.call import Call
+from crewel.run.interrupts import interruptible
+from crewel.run.placement import join, place
+from crewel.run.progress import Progress
+
+HARDLY = 0.1  # of the draws of the longest chain: those with fewer have hardly started
+
+
+def execute(call: Call, like: Params, chains: Chains) -> Draws:
+    """Compile, place and run a call.
+
+    A keyboard interrupt stops every chain at the end of its chunk and returns what was drawn. So
+    does trouble: a chain that is no longer finite, a loader that ends early.
+
+    Args:
+        call: what was asked for; its row has `step`.
+        like: arrays of the shape of one draw's parameters.
+        chains: where the chains begin.
+
+    Raises:
+        ValueError: trouble before the first draw.
+        KeyboardInterrupt: an interrupt before the first draw.
+    """
+    clock = time.perf_counter()
+    row, prefetcher = call.row, call.extras.prefetcher
+    # Batches from the host come once, for all chains: they must move together.
+    method = call.settings.get("chain_method", "auto") if prefetcher is None else "vectorized"
+    placement = place(row, method, chains.keys.shape[0])
+    run = Run(call, like, placement, chains)
+    steps = run.num_warmup + run.num_draws
+    bar = Progress(row.name, run.num_chains * steps, show=call.settings["progress"])
+    try:
+        compile_all(*run.programs)
+        compiled = time.perf_counter() - clock
+        run.store.allocate(run.sample.out_info[2])
+        with interruptible(run.stop):
+            _run_blocks(run, bar)
+    except KeyboardInterrupt:
+        if run.store.kept is None:
+            raise
+        run.stop.interrupt()
+    finally:
+        bar.close()
+        if prefetcher is not None:
+            prefetcher.close()
+    with run.lock:
+        return _result(run, compiled, time.perf_counter() - clock - compiled)
+
+
+def _run_blocks(run: Run, bar: Progress) -> None:
+    threads = 1 if any(each.alone for each in run.programs) else run.placement.threads
+    jobs = range(len(run.placement.blocks))
+    if threads == 1:
+        for job in jobs:
+            if not run.stop:
+                run.block(job, bar)
+        return
+    pool = ThreadPoolExecutor(max_workers=threads)
+    waiting = {pool.submit(run.block, job, bar) for job in jobs}
+    try:
+        while waiting:
+            # A short wait, so that the main thread sees a keyboard interrupt.
+            done, waiting = wait(waiting, timeout=0.2, return_when="FIRST_EXCEPTION")
+            for future in done:
+                future.result()
+            if run.stop:
+                waiting = {future for future in waiting if not future.cancel()}
+    except BaseException:
+        run.stop.interrupt()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result(run: Run, compiled: float, ran: float) -> Draws:
+    """What the run made; if it was cut short, of the chains that have enough draws."""
+    ready = run.store.finite
+    if run.stop:
+        _require_draws(run)
+        chains, number = _worth_keeping(run)
+        warn(_loss(run, chains, number))
+    else:
+        chains, number = np.arange(run.num_chains), run.num_draws
+    draws, stats = run.store.kept
+    surplus = None
+    if run.call.extras.reduce is not None:
+        stats = jax.tree.map(lambda leaf: leaf[chains], stats)
+    else:
+        # A chain that broke goes on from where it was frozen: what it has beyond is of no use.
+        whole = run.store.done == ready
+        beyond = np.where(whole, ready - number, 0)[chains]
+        if run.call.keeps_draws and beyond.max(initial=0) > 0:
+            further = slice(number, number + int(beyond.max()))
+            kept = jax.tree.map(lambda leaf: leaf[chains, further].copy(), (draws, stats))
+            surplus = Surplus(*kept, beyond.astype(np.int32))
+        if len(chains) < run.num_chains or number < run.store.length:
+            draws, stats = jax.tree.map(lambda leaf: leaf[chains, :number], (draws, stats))
+    draws, stats, losses, state = _finish(run, chains, draws, stats)
+    share = ran * run.seconds.sum(0) / (run.seconds.sum() or 1.0)
+    timing = {"compile": compiled, "warmup": float(share[0]), "sampling": float(share[1])}
+    made = run.store.done - (0 if run.chains.surplus is None else run.chains.surplus.count)
+    starts = (run.starts + made)[chains].astype(np.int32)
+    return Draws(draws, stats, losses, state, starts, run.chains.keys[chains], timing, surplus)
+
+
+def _require_draws(run: Run) -> None:
+    if run.store.finite.any():
+        return
+    if run.stop.trouble:
+        raise ValueError(f"{run.stop.trouble} There is no draw to return.")
+    raise KeyboardInterrupt("Stopped before any draw was made; there is nothing to return.")
+
+
+def _worth_keeping(run: Run) -> tuple[np.ndarray, int]:
+    """The chains that a run cut short returns, and the number of draws that all of them have.
+
+    Chains that have hardly started are left out, rather than that the others are cut to them. An
+    extension leaves out none: its draws go behind those that all chains have.
+    """
+    ready = run.store.finite
+    least = HARDLY * ready.max()
+    extends = run.chains.state is not None and run.call.extras.reduce is None
+    chains = (
+        np.flatnonzero((ready > 0) & (ready >= least)) if not extends else np.arange(len(ready))
+    )
+    return chains, min(int(ready[chains].min()), run.num_draws)
+
+
+def _loss(run: Run, chains: np.ndarray, number: int) -> str:
+    """What a run that was cut short returns, and what it leaves out."""
+    text = (
+        f"{run.stop.trouble or 'Interrupted.'} Returning {number:,} of {run.num_draws:,} draws of "
+        f"{len(chains)} of {run.num_chains} chains."
+    )
+    out = np.setdiff1d(np.arange(run.num_chains), chains)
+    had = run.store.finite[out]
+    if had.any():
+        some = count(int(had.max()), "draw")
+        text += f" Left out: {name_chains(out, run.num_chains)}, with {some} at most."
+    beyond = int(run.store.finite[chains].max()) - number
+    if run.call.keeps_draws and beyond > 0:
+        text += f" Up to {beyond:,} further draws of a chain are kept for `extend`."
+    return text
+
+
+def _finish(
+    run: Run, chains: np.ndarray, draws: Params, stats: Stats
+) -> tuple[Params, Stats, Any, Any]:
+    """Draws, statistics, losses and state of the chosen chains."""
+    family, placement = run.call.row.family, run.placement
+    if run.call.row.cross_chain:
+        state = run.states[0]
+    else:
+        begun = [job for job, state in enumerate(run.states) if state is not None]
+        blocks = [placement.blocks[job] for job in begun]
+        placement = placement._replace(blocks=blocks)
+        place_of = np.searchsorted(np.unique(np.concatenate(blocks)), chains)
+
+        def of_chains(parts):
+            return jax.tree.map(lambda leaf: leaf[place_of], join(parts, placement))
+
+        state = of_chains([run.states[job] for job in begun])
+        if not run.call.keeps_draws:
+            last = of_chains([run.lasts[job] for job in begun])
+            draws = jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], last)
+    losses = stats.pop("loss") if not family.keeps_draws else run.store.losses
+    if losses is not None and family.keeps_draws:
+        losses = losses[chains]
+    if run.call.extras.every and not family.keeps_draws:
+        best = state.gathered.best
+        stats = {"test_lppd": np.asarray(best.score), "best_step": np.asarray(best.step)}
+        stats = {name: leaf[:, None] for name, leaf in stats.items()}
+    return draws, stats, losses, state

@@ -1,0 +1,138 @@
+"""Held-out scores of the averaged predictive while a run goes on, computed on the device."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.likelihoods import CLASSES, class_probabilities
+from crewel.posterior.predict import NetworkPredictive, per_row, require_network
+
+BINS = 15  # of the calibration error, as in `crewel.metrics`
+EVERY = 10  # draws between two looks, by default
+INTERVAL = (0.05, 0.95)  # whose coverage is reported, as in `crewel.metrics`
+
+
+class Evaluate(NamedTuple):
+    """Held-out rows, and how often to look at them: `evaluate=(x, y)` or `(x, y, every)`.
+
+    Attributes:
+        x: inputs, `(N, ...)`.
+        y: targets, `(N, ...)`.
+        every: draws (of an optimizer: steps) between two looks; 10 by default, whatever the
+            length of the run, so that an extended run looks when a longer one would.
+    """
+
+    x: Any
+    y: Any
+    every: int = EVERY
+
+
+class Held(NamedTuple):
+    """Held-out rows on the device, with the way to predict them."""
+
+    predictive: NetworkPredictive
+    x: Any
+    y: Any
+
+
+def find(evaluate: Any, model: Any) -> tuple[Held | None, int]:
+    """The held-out rows and the draws between two looks, from the setting `evaluate`.
+
+    Raises:
+        TypeError: not `(x, y)` or `(x, y, every)`.
+        ValueError: the model cannot predict, or `every` is no positive integer.
+    """
+    if evaluate is None:
+        return None, 0
+    if not isinstance(evaluate, tuple | list) or len(evaluate) not in (2, 3):
+        raise TypeError("`evaluate` must be `(x_test, y_test)` or `(x_test, y_test, every)`.")
+    predictive = require_network(model.predictive, "`evaluate`")
+    x, y, every = Evaluate(*evaluate)
+    if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
+        raise ValueError(f"`every` of `evaluate` must be an integer of at least 1, got {every!r}.")
+    x, y = jax.tree.map(jnp.asarray, (x, y))
+    return Held(predictive, x, y), int(every)
+
+
+class Average(NamedTuple):
+    """The averaged predictive of a chain so far.
+
+    Attributes:
+        count: draws in it.
+        log_density: log of the mean density of each held-out `y`, `(N,)`, times `count`.
+        mean: mean of the class probabilities, `(N, K)`, or of the predictive means.
+        below: mean of the predictive probability below `y`, `(N, ...)`; `()` for classes, and
+            where the likelihood has no `cdf`.
+        scores: the latest, by name; NaN before the first look.
+    """
+
+    count: Any
+    log_density: Any
+    mean: Any
+    below: Any
+    scores: dict[str, Any]
+
+
+def _look(held: Held, params: Any) -> tuple[Any, Any, Any, bool]:
+    """Log density of each row, mean or probabilities, probability below `y`; whether classes."""
+    distribution = held.predictive.at(params, held.x)[1]
+    rows = per_row(distribution.log_prob(held.y))
+    if held.predictive.kind == CLASSES:
+        return rows, class_probabilities(distribution), (), True
+    try:
+        below = distribution.cdf(held.y)
+    except NotImplementedError:
+        below = ()
+    return rows, distribution.mean, below, False
+
+
+def mean_log_density(held: Held, params: Any) -> jax.Array:
+    """Mean log density of a held-out row under one set of parameters."""
+    rows = held.predictive.pointwise(params, held.x, held.y)
+    return rows.mean().astype(jnp.result_type(float))
+
+
+def empty(held: Held, params: Any) -> Average:
+    """The average of no draw."""
+    shapes = jax.eval_shape(lambda p: _look(held, p)[:3], params)
+    rows, mean, below = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    blank = Average(jnp.zeros(()), rows - jnp.inf, mean, below, {})
+    names = jax.eval_shape(lambda p: add(held, blank, p).scores, params)
+    return blank._replace(scores={name: jnp.full((), jnp.nan) for name in names})
+
+
+def add(held: Held, average: Average, params: Any) -> Average:
+    """The average with one draw more, and its scores."""
+    rows, value, below, classes = _look(held, params)
+    count = average.count + 1
+
+    def move(mean, new):
+        return (mean + (new - mean) / count).astype(mean.dtype)
+
+    log_density = jnp.logaddexp(average.log_density, rows)
+    mean, below = jax.tree.map(move, (average.mean, average.below), (value, below))
+    scores = {"test_lppd": jnp.mean(log_density) - jnp.log(count)}
+    scores |= _of_classes(mean, held.y) if classes else _of_values(mean, below, held.y)
+    scores = {name: score.astype(jnp.result_type(float)) for name, score in scores.items()}
+    return Average(count, log_density, mean, below, scores)
+
+
+def _of_classes(probabilities: Any, y: Any) -> dict[str, Any]:
+    confidence = probabilities.max(-1).ravel()
+    correct = (probabilities.argmax(-1) == y).ravel()
+    edges = np.linspace(0, 1, BINS + 1)[1:-1]
+    bins = jnp.searchsorted(jnp.asarray(edges, confidence.dtype), confidence, side="left")
+    gap = jax.ops.segment_sum(correct - confidence, bins, num_segments=BINS)
+    return {"test_accuracy": correct.mean(), "test_ece": jnp.abs(gap).sum() / confidence.size}
+
+
+def _of_values(mean: Any, below: Any, y: Any) -> dict[str, Any]:
+    scores = {"test_rmse": jnp.sqrt(jnp.mean((mean - y) ** 2))}
+    if not isinstance(below, tuple):
+        low, high = INTERVAL
+        scores["test_coverage"] = jnp.mean((below > low) & (below < high))
+    return scores

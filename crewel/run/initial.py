@@ -1,0 +1,226 @@
+"""Where chains start, and what the log density says there before any work is done."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.core.compiling import compile_all, program
+from crewel.core.protocol import Target
+from crewel.core.trees import leaf_paths, strong
+
+TRIES = 100
+
+
+class Start(NamedTuple):
+    """Initial states and the density there.
+
+    Attributes:
+        positions: unconstrained, leaves `(chain, *event)`.
+        log_density: `(chain,)`.
+        gradients_finite: per leaf name, `(chain,)` booleans.
+        at_test_point: log density at the model's test point.
+    """
+
+    positions: Any
+    log_density: np.ndarray
+    gradients_finite: dict[str, np.ndarray]
+    at_test_point: float
+
+
+def require_finite(start: Start) -> None:
+    """Raise where sampling cannot begin.
+
+    Raises:
+        ValueError: the log density is NaN or infinite at the test point or at a chain's initial
+            state, or a gradient there is; names chain and leaf.
+    """
+    ask = " `model.debug(seed=0)` says which leaf or datum is to blame."
+    if not np.isfinite(start.at_test_point):
+        raise ValueError(
+            f"The log density at `test_point` is {start.at_test_point}: the test point is outside "
+            f"the support, or the density is wrong.{ask}"
+        )
+    bad = np.flatnonzero(~np.isfinite(start.log_density))
+    if bad.size:
+        raise ValueError(
+            f"The log density is {start.log_density[bad[0]]} at the initial state of {bad.size} of "
+            f"{len(start.log_density)} chains (the first: {bad[0]}), after {TRIES} tries where "
+            f"it was drawn. Pass `init=` a point of finite density, or another way to start.{ask}"
+        )
+    for name, finite in start.gradients_finite.items():
+        if not finite.all():
+            raise ValueError(
+                f"The gradient of the log density with respect to `{name}` is NaN or infinite at "
+                f"the initial state of chain {np.flatnonzero(~finite)[0]}, where the density "
+                f"itself is finite.{ask}"
+            )
+
+
+def uniform(key: Any, like: Any) -> Any:
+    """A tree of the shapes of `like`, uniform within (-2, 2)."""
+    leaves, structure = jax.tree.flatten(like)
+    keys = jax.random.split(key, len(leaves))
+    return jax.tree.unflatten(
+        structure,
+        [
+            jax.random.uniform(k, leaf.shape, jnp.float32, -2, 2).astype(leaf.dtype)
+            for k, leaf in zip(keys, leaves, strict=True)
+        ],
+    )
+
+
+def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
+    """Density and gradients at the test point and at every chain's start."""
+
+    def one(position):
+        value, gradient = jax.value_and_grad(target.log_density)(position)
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]
+        return value, dict(zip(leaf_paths(gradient), finite, strict=True))
+
+    first = target.transform.inverse(test_point)
+    everywhere = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, positions)
+    # `map`, not `vmap`: one chain's program is the quickest to compile, and this runs once.
+    values, finite = jax.lax.map(one, everywhere)
+    finite = jax.tree.map(lambda leaf: leaf[1:], finite)
+    return Start(strong(positions), values[1:], finite, values[0])
+
+
+def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> Start:
+    inverse = target.transform.inverse
+
+    def propose(key):
+        if sampler is None:
+            return uniform(key, jax.eval_shape(inverse, test_point))
+        return inverse(sampler(key))
+
+    return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)
+
+
+def _given(_: None, target: Target, params: Any, test_point: Any) -> Start:
+    return _evaluate(target, strong(jax.vmap(target.transform.inverse)(params)), test_point)
+
+
+def _redraw(draw: Any, keys: Any, tries: int) -> Start:
+    """Draw each chain's start until its log density is finite, at most `tries` times."""
+    start = draw(keys)
+    for attempt in range(1, tries):
+        bad = ~np.isfinite(np.asarray(start.log_density))
+        if not bad.any():
+            break
+        again = draw(jax.vmap(lambda key, n=attempt: jax.random.fold_in(key, n))(keys))
+
+        def choose(old, new, bad=bad):
+            return jnp.where(bad.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        chosen = jax.tree.map(choose, start[:3], again[:3])
+        start = Start(chosen[0], chosen[1], chosen[2], start.at_test_point)
+    return start
+
+
+def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
+    """Check an `init=` pytree against the test point and give it a chain axis.
+
+    Raises:
+        ValueError: another structure, or a leaf of another shape; names the leaf.
+    """
+    if jax.tree.structure(init) != jax.tree.structure(test_point):
+        raise ValueError(
+            "`init` has another structure than the model's test point. Its leaves are "
+            f"{leaf_paths(init)}, the model's are {leaf_paths(test_point)}."
+        )
+    chained = set()
+    for name, leaf, like in zip(
+        leaf_paths(test_point), jax.tree.leaves(init), jax.tree.leaves(test_point), strict=True
+    ):
+        shape = np.shape(leaf)
+        if shape not in (like.shape, (num_chains, *like.shape)):
+            raise ValueError(
+                f"`init` at `{name}` has shape {shape}; it must be {like.shape}, the same for "
+                f"all chains, or {(num_chains, *like.shape)}, one a chain."
+            )
+        chained.add(shape != like.shape)
+    if len(chained) > 1:
+        raise ValueError("`init` has a chain axis in some leaves and none in others.")
+    return jax.tree.map(
+        lambda leaf, like: jnp.broadcast_to(
+            jnp.asarray(leaf, like.dtype), (num_chains, *like.shape)
+        ),
+        init,
+        test_point,
+    )
+
+
+def from_draws(draws: Any, num_chains: int) -> Any:
+    """Points for `num_chains` chains out of draws `(chain, draw, ...)`: the latest first.
+
+    Points with a value that is not finite are passed over; where there are fewer points than
+    chains they are used again.
+
+    Raises:
+        ValueError: no point is finite.
+    """
+    flat = jax.tree.map(
+        lambda leaf: np.swapaxes(np.asarray(leaf), 0, 1)[::-1].reshape(-1, *leaf.shape[2:]), draws
+    )
+    finite = np.all(
+        [
+            np.isfinite(leaf.astype(np.float32)).reshape(len(leaf), -1).all(1)
+            for leaf in jax.tree.leaves(flat)
+        ],
+        axis=0,
+    )
+    usable = np.flatnonzero(finite)
+    if usable.size == 0:
+        raise ValueError("`init`: the earlier result holds no point whose values are all finite.")
+    chosen = np.resize(usable, num_chains)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
+
+
+def find(
+    model: Any, target: Target, init: Any, num_chains: int, keys: Any, *, tries: int = TRIES
+) -> Start:
+    """The initial states that `init=` asks for, with the density there.
+
+    Args:
+        model: the model; its `initializers` are the names that `init` may have beside `"uniform"`.
+        target: the density that will be sampled.
+        init: a name, a pytree with or without a chain axis, an earlier `Posterior`, or `None`:
+            the model's `initial_state` if it has one, else its first sampler, else `"uniform"`.
+        num_chains: chains.
+        keys: one PRNG key a chain.
+        tries: how often a start is drawn, until the density is finite there.
+
+    Raises:
+        ValueError: an unknown name, or an `init` that does not fit the model.
+    """
+    if init is None:
+        init = model.initial_state
+    if init is None:
+        init = next(iter(model.initializers), "uniform")
+    if isinstance(init, str):
+        known = [*model.initializers, "uniform"]
+        if init not in known:
+            raise ValueError(
+                f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
+                "or pass a pytree, or an earlier result."
+            )
+        sampler, test_point = model.initializers.get(init), model.test_point
+        made = program(_draw, None, target, sampler, keys, test_point)
+        compile_all(made)
+        start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys, tries)
+    else:
+        if hasattr(init, "draws"):
+            init = from_draws(init.params, num_chains)
+        params = explicit(init, model.test_point, num_chains)
+        made = program(_given, None, target, params, model.test_point)
+        compile_all(made)
+        start = made(target, params, model.test_point)
+    return start._replace(
+        log_density=np.asarray(start.log_density),
+        gradients_finite={k: np.asarray(v) for k, v in start.gradients_finite.items()},
+        at_test_point=float(start.at_test_point),
+    )

@@ -1,0 +1,190 @@
+"""What the device keeps an eye on during a run: finiteness, a summary of draws, held-out scores.
+
+A monitored state is the backend's own state beside what was gathered, so that a run in pieces, or
+an extended one, gathers what a run in one piece gathers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.core.protocol import Params, Position, PyTree, State, Stats, Target
+from crewel.run import held_out
+
+DIVERGING = "diverging"
+
+
+@dataclass(frozen=True)
+class Monitor:
+    """What is monitored.
+
+    Attributes:
+        finite: whether a step to a position that is not finite freezes the chain where it was.
+        every: draws between two looks at held-out rows; 0: none.
+        best: whether the best of the looks is kept (optimizers), or the averaged predictive is
+            scored.
+        patience: looks without a better one after which a particle stops; 0: it never does.
+    """
+
+    finite: bool = False
+    every: int = 0
+    best: bool = False
+    patience: int = 0
+
+
+class Monitored(NamedTuple):
+    """A backend's state, and what was gathered."""
+
+    inner: State
+    gathered: Gathered
+
+
+class Gathered(NamedTuple):
+    """What a chain has gathered; `()` where it is not asked for.
+
+    Attributes:
+        finite: whether every state so far was finite.
+        steps: finite steps, those of the warm-up included.
+        reduced: the reducer's accumulator.
+        average: the averaged predictive, an `held_out.Average`.
+        best: the best look at held-out rows, a `Best`.
+    """
+
+    finite: Any = ()
+    steps: Any = ()
+    reduced: PyTree = ()
+    average: Any = ()
+    best: Any = ()
+
+
+class Best(NamedTuple):
+    """The best of a particle's looks at held-out rows.
+
+    Attributes:
+        score: mean log density of a row there.
+        params: the parameters there.
+        step: steps before it.
+        since: looks since.
+    """
+
+    score: Any
+    params: Params
+    step: Any
+    since: Any
+
+
+def begin(spec: Monitor, inputs: Any, target: Target, position: Position) -> Gathered:
+    """Nothing gathered yet."""
+    found = Gathered()
+    if spec.finite:
+        found = found._replace(finite=jnp.array(True), steps=jnp.int32(0))
+    params = target.constrain(position)
+    if inputs.reduce is not None:
+        value = params if inputs.collect is None else inputs.collect(params)
+        blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), value)
+        found = found._replace(reduced=inputs.reduce.init(blank))
+    if spec.best:
+        zero = jnp.int32(0)
+        best = Best(-jnp.inf * jnp.ones(()), jax.tree.map(jnp.zeros_like, params), zero, zero)
+        return found._replace(best=best)
+    if inputs.held is not None:
+        found = found._replace(average=held_out.empty(inputs.held, params))
+    return found
+
+
+def inner(spec: Monitor | None, state: Any) -> State:
+    """The backend's own state."""
+    return state if spec is None else state.inner
+
+
+def _choose(condition: Any, new: PyTree, old: PyTree) -> PyTree:
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
+
+
+def put(spec: Monitor | None, state: Any, new: State) -> Any:
+    """The state after a step; after one that is not finite, the state before it."""
+    if spec is None:
+        return new
+    if not spec.finite:
+        return state._replace(inner=new)
+    before = state.gathered
+    floats = [a for a in jax.tree.leaves(new) if jnp.issubdtype(a.dtype, jnp.floating)]
+    finite = before.finite & jnp.stack([jnp.isfinite(leaf).all() for leaf in floats]).all()
+    gathered = before._replace(finite=finite, steps=before.steps + finite)
+    return Monitored(_choose(finite, new, state.inner), gathered)
+
+
+def flags(spec: Monitor | None, state: Any) -> Stats:
+    """Statistics of a step that only the monitor knows."""
+    return {DIVERGING: ~state.gathered.finite} if spec is not None and spec.finite else {}
+
+
+def draw(
+    spec: Monitor | None,
+    inputs: Any,
+    state: Any,
+    index: Any,
+    constrain: Callable[[Position], Params],
+    value: Callable[[Position], PyTree],
+    position: Position,
+) -> tuple[Any, Stats]:
+    """The state with a draw gathered, and the scores so far."""
+    if spec is None:
+        return state, {}
+    found = state.gathered
+    if inputs.reduce is not None:
+        reduced = inputs.reduce.update(found.reduced, value(position))
+        if spec.finite:
+            reduced = _choose(found.finite, reduced, found.reduced)
+        found = found._replace(reduced=reduced)
+    if inputs.held is None:
+        return state._replace(gathered=found), {}
+    if spec.best:
+        best = jax.lax.cond(
+            (index + 1) % spec.every == 0,
+            lambda: _look(spec, inputs.held, found.best, constrain(position), index + 1),
+            lambda: found.best,
+        )
+        return state._replace(gathered=found._replace(best=best)), {}
+
+    # The predicate is the same for all chains, so that `vmap` keeps the branch a branch.
+    average = jax.lax.cond(
+        (index + 1) % spec.every == 0,
+        lambda: _choose(
+            found.finite if spec.finite else True,
+            held_out.add(inputs.held, found.average, constrain(position)),
+            found.average,
+        ),
+        lambda: found.average,
+    )
+    return state._replace(gathered=found._replace(average=average)), average.scores
+
+
+def _look(spec: Monitor, held: held_out.Held, best: Best, params: Params, step: Any) -> Best:
+    score = held_out.mean_log_density(held, params)
+    stopped = (best.since >= spec.patience) if spec.patience else False
+    better = (score > best.score) & ~jnp.asarray(stopped)
+    new = Best(score, params, jnp.int32(step), jnp.int32(0))
+    return _choose(better, new, best._replace(since=best.since + 1))
+
+
+def scores(spec: Monitor | None, state: Any) -> Stats:
+    """The scores that a monitored state holds."""
+    if spec is None or not spec.every or spec.best:
+        return {}
+    return state.gathered.average.scores
+
+
+def result(spec: Monitor | None, inputs: Any, state: Any, last: Params) -> PyTree:
+    """What a run that keeps no draws returns: a summary of all, the best, or the last."""
+    if spec is not None and spec.best:
+        best = state.gathered.best
+        return _choose(best.score > -jnp.inf, best.params, last)
+    if spec is None or inputs.reduce is None:
+        return last
+    return inputs.reduce.result(state.gathered.reduced)

@@ -1,0 +1,151 @@
+"""Where chains run: blocks of chains, and how many blocks run at once.
+
+On a CPU one compiled single-chain program runs in a pool of threads, one a core: XLA releases
+the interpreter's lock, and no chain waits for another as it would in lock-step. On accelerators
+all chains are one vmapped block, spread over the devices.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from crewel.core.protocol import Algorithm
+
+PARTICLES_PER_BLOCK = 16  # of an optimizer on a CPU; measured in benchmarks/placement.py
+
+
+class Placement(NamedTuple):
+    """How chains are cut into blocks.
+
+    Attributes:
+        blocks: the chains of each block; all of one length, so that one program serves all (the
+            last may repeat a chain, whose copy is dropped).
+        batched: whether a block has a chain axis.
+        threads: blocks that run at once.
+        devices: devices that a block is spread over.
+    """
+
+    blocks: list[np.ndarray]
+    batched: bool
+    threads: int
+    devices: int
+
+
+def cores() -> int:
+    """Processor cores that this process may use, whole ones, at least 1.
+
+    Counts the process's affinity and the quota of its control group, as containers set it.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        number = len(os.sched_getaffinity(0))
+    else:
+        number = os.cpu_count() or 1
+    quota = _quota(Path("/sys/fs/cgroup"))
+    return max(1, int(min(number, quota)))
+
+
+def _quota(root: Path) -> float:
+    """Cores that the control group grants; infinite where it sets no limit."""
+    try:  # version 2: "quota period", or "max period"
+        quota, period = (root / "cpu.max").read_text().split()
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:  # version 1
+        quota = int((root / "cpu/cpu.cfs_quota_us").read_text())
+        period = int((root / "cpu/cpu.cfs_period_us").read_text())
+        return float("inf") if quota <= 0 else quota / period
+    except (OSError, ValueError):
+        return float("inf")
+
+
+def _divisor(number: int, most: int) -> int:
+    return max(d for d in range(1, most + 1) if number % d == 0)
+
+
+def place(row: Algorithm, method: str, num_chains: int) -> Placement:
+    """Choose blocks, threads and devices for a run.
+
+    Args:
+        row: the algorithm; all chains of a `cross_chain` one, and of an engine that runs them
+            itself, stay in one block.
+        method: `"auto"`, `"parallel"`, `"vectorized"` or `"sequential"`.
+        num_chains: chains or particles.
+    """
+    everyone = [np.arange(num_chains)]
+    if row.cross_chain or not row.resumable:
+        return Placement(everyone, True, 1, 1)
+    alone = [np.array([chain]) for chain in range(num_chains)]
+    if method == "sequential":
+        return Placement(alone, False, 1, 1)
+    if method == "vectorized":
+        return Placement(everyone, True, 1, 1)
+    devices = jax.local_devices()
+    if len(devices) > 1 or devices[0].platform != "cpu":
+        return Placement(everyone, True, 1, _divisor(num_chains, len(devices)))
+    if row.family.keeps_draws:
+        return Placement(alone, False, min(cores(), num_chains), 1)
+    number = max(-(-num_chains // PARTICLES_PER_BLOCK), min(cores(), num_chains))
+    size = -(-num_chains // number)
+    number = -(-num_chains // size)
+    padded = np.minimum(np.arange(number * size), num_chains - 1).reshape(number, size)
+    return Placement(list(padded), True, min(cores(), number), 1)
+
+
+def take(tree: Any, block: np.ndarray, batched: bool) -> Any:
+    """The chains of a block out of leaves with a leading chain axis."""
+    return jax.tree.map(lambda leaf: leaf[jnp.asarray(block)] if batched else leaf[block[0]], tree)
+
+
+def join(trees: list[Any], placement: Placement) -> Any:
+    """The inverse of `take`, over all blocks: leaves with a leading chain axis."""
+    if not placement.batched:
+        return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    _, first = np.unique(np.concatenate(placement.blocks), return_index=True)
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[jnp.asarray(first)], *trees)
+
+
+def mesh(devices: int) -> jax.sharding.Mesh:
+    """The first local devices, along an axis of chains."""
+    return jax.sharding.Mesh(np.array(jax.local_devices()[:devices]), ("chains",))
+
+
+def spread_out(state: Any, devices: int) -> Any:
+    """A state, or its shapes, placed as the programs of a run over `devices` return it."""
+    if devices == 1:
+        return state
+    sharding = jax.sharding.NamedSharding(mesh(devices), jax.sharding.PartitionSpec("chains"))
+
+    def place(leaf):
+        if isinstance(leaf, jax.Array):
+            return jax.device_put(leaf, sharding)
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)
+
+    return jax.tree.map(place, state)
+
+
+def over_devices(
+    fn: Callable[..., Any], devices: int, mapped: tuple[int | None, ...]
+) -> Callable[..., Any]:
+    """`fn` of a block of chains, over the first devices; `mapped` is as for `jax.vmap`.
+
+    Each device runs loops of its own length: no chain waits for one on another device.
+    """
+    spec = jax.sharding.PartitionSpec
+    specs = tuple(spec("chains") if axis == 0 else spec() for axis in mapped)
+    if hasattr(jax, "shard_map"):
+        return jax.shard_map(
+            fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_vma=False
+        )
+    from jax.experimental.shard_map import shard_map  # JAX 0.5
+
+    return shard_map(
+        fn, mesh=mesh(devices), in_specs=specs, out_specs=spec("chains"), check_rep=False
+    )

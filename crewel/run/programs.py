@@ -1,0 +1,282 @@
+"""What is compiled: start a chain, warm it up, draw from it, and the same for many chains.
+
+Each function is written for one chain and lifted to a block of chains by `vmap`, and over
+devices by `shard_map`. Loops take their number of steps as an argument, so that one program
+serves any number of draws, and a run in pieces equals a run in one, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.core import minibatch
+from crewel.core.compiling import thaw
+from crewel.core.minibatch import Batches
+from crewel.core.protocol import Algorithm, SteppedWarmup, Target
+from crewel.core.trees import strong
+from crewel.run import monitor
+from crewel.run.monitor import Monitor, Monitored
+from crewel.run.placement import over_devices
+
+
+@dataclass(frozen=True)
+class ProgramSpec:
+    """Everything that is code in a run; the key of its programs.
+
+    Attributes:
+        row: the algorithm.
+        options: the static part of its options.
+        num_warmup: steps of warm-up (schedules are built from it).
+        thinning: steps per kept draw.
+        length: draws that a program's buffer holds.
+        keep: whether draws are kept; or only the last position (optimizers), or a summary.
+        chains: chains in a block; 0: one chain without a chain axis.
+        devices: devices that the block is spread over.
+        batches: how the rows of a step are drawn; `None`: it sees all.
+        monitor: what is monitored during the run; `None`: nothing.
+    """
+
+    row: Algorithm
+    options: Any
+    num_warmup: int
+    thinning: int
+    length: int
+    keep: bool
+    chains: int
+    devices: int
+    batches: Batches | None = None
+    monitor: Monitor | None = None
+
+    @property
+    def warming(self) -> ProgramSpec:
+        """What is code in a warm-up: another number of draws does not compile it again."""
+        return replace(self, thinning=1, length=0, keep=True)
+
+    @property
+    def drawing(self) -> ProgramSpec:
+        """What is code in the draws, whatever the warm-up was."""
+        return replace(self, num_warmup=0)
+
+
+class RunInputs(NamedTuple):
+    """Everything that is data in a run, beside the density; the same for all chains.
+
+    Attributes:
+        options: the arrays among the algorithm's options.
+        collect: function of the parameters whose value is kept instead of them, or `None`.
+        reduce: the `Reducer` of what is kept, or `None`.
+        held: held-out rows, or `None`.
+        stream: batches from the host, leaves `(steps, size, ...)`, or `None`.
+    """
+
+    options: list[Any]
+    collect: Any = None
+    reduce: Any = None
+    held: Any = None
+    stream: Any = None
+
+
+def _lift(
+    spec: ProgramSpec, fn: Callable[..., Any], mapped: tuple[int | None, ...]
+) -> Callable[..., Any]:
+    if spec.row.cross_chain or spec.chains == 0:
+        return fn
+    fn = jax.vmap(fn, in_axes=mapped)
+    return fn if spec.devices == 1 else over_devices(fn, spec.devices, mapped)
+
+
+def start(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, positions: Any) -> Any:
+    """The state at the start of the warm-up if it is stepped, else at its end."""
+
+    def one(target, inputs, key, position):
+        warmup = spec.row.warmup
+        make = warmup.init if isinstance(warmup, SteppedWarmup) else warmup
+        assert make is not None
+        options = thaw(spec.options, inputs.options)
+        state = strong(make(target, key, position, spec.num_warmup, **options))
+        if spec.monitor is None:
+            return state
+        return Monitored(state, strong(monitor.begin(spec.monitor, inputs, target, position)))
+
+    return _lift(spec, one, (None, None, 0, 0))(target, inputs, keys, positions)
+
+
+def adapt(
+    spec: ProgramSpec,
+    target: Target,
+    inputs: RunInputs,
+    keys: Any,
+    state: Any,
+    first: Any,
+    count: Any,
+) -> Any:
+    """`(state, losses)` after `count` more steps of a stepped warm-up.
+
+    `losses` is `(num_warmup,)`, filled where these steps are, of a fit; `()` of another warm-up.
+    """
+    warmup = spec.row.warmup
+    assert isinstance(warmup, SteppedWarmup)
+
+    def one(target, inputs, key, state, first, count):
+        options = thaw(spec.options, inputs.options)
+
+        def body(i, carry):
+            state, losses = carry
+            seen = minibatch.at(spec.batches, target, inputs.stream, key, first + i, i)
+            step_key = jax.random.fold_in(key, first + i)
+            inner = monitor.inner(spec.monitor, state)
+            inner = strong(warmup.update(seen, step_key, inner, spec.num_warmup, **options))
+            if warmup.loss is not None:
+                losses = losses.at[first + i].set(warmup.loss(inner).astype(losses.dtype))
+            return monitor.put(spec.monitor, state, inner), losses
+
+        losses = () if warmup.loss is None else jnp.zeros(spec.num_warmup)
+        return jax.lax.fori_loop(0, count, body, (state, losses))
+
+    lifted = _lift(spec, one, (None, None, 0, 0, None, None))
+    return lifted(target, inputs, keys, state, first, count)
+
+
+def finish(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, state: Any) -> Any:
+    """The state after the last step of a stepped warm-up that has a `finish`."""
+    warmup = spec.row.warmup
+    assert isinstance(warmup, SteppedWarmup) and warmup.finish is not None
+    end = warmup.finish
+
+    def one(target, inputs, key, state):
+        options = thaw(spec.options, inputs.options)
+        key = jax.random.fold_in(key, spec.num_warmup)
+        inner = end(target, key, monitor.inner(spec.monitor, state), spec.num_warmup, **options)
+        return strong(inner if spec.monitor is None else state._replace(inner=inner))
+
+    return _lift(spec, one, (None, None, 0, 0))(target, inputs, keys, state)
+
+
+def steps_before(spec: ProgramSpec, draw: Any) -> Any:
+    """The steps of sampling before a draw's own: those of earlier draws, and of cycles' starts."""
+    steps = draw * spec.thinning
+    if spec.row.cycle is None:
+        return steps
+    draws, travel = draws_per_cycle(spec)
+    return steps + travel * ((draw + draws - 1) // draws)
+
+
+def draws_per_cycle(spec: ProgramSpec) -> tuple[int, int]:
+    """Draws that a cycle keeps, and its steps before the first of them.
+
+    Raises:
+        ValueError: not one draw fits.
+    """
+    assert spec.row.cycle is not None
+    structure, code = spec.options
+    values = jax.tree.unflatten(structure, [None if c is None else c[1] for c in code])
+    length, skipped = spec.row.cycle(values)
+    draws = (length - skipped) // spec.thinning
+    if draws < 1:
+        raise ValueError(
+            f"A cycle of {length} steps, of which {skipped} travel, keeps no draw with `thinning` "
+            f"{spec.thinning}: lower `thinning`, or raise `cycle_length`."
+        )
+    return draws, length - draws * spec.thinning
+
+
+def sample(
+    spec: ProgramSpec,
+    target: Target,
+    inputs: RunInputs,
+    keys: Any,
+    state: Any,
+    first: Any,
+    count: Any,
+) -> Any:
+    """`(state, last, kept)`: `count` draws, from the chain's draw `first` on.
+
+    `last` holds the parameters at the end, or the summary of all draws, if draws are not kept;
+    `kept` is `(draws, stats)` with a leading axis of `spec.length`, of which the first `count`
+    are filled.
+    """
+
+    def one(target, inputs, key, state, first, count):
+        options = thaw(spec.options, inputs.options)
+        constrain = jax.vmap(target.constrain) if spec.row.cross_chain else target.constrain
+
+        origin = steps_before(spec, first)
+
+        def transition(index, state):
+            seen = minibatch.at(spec.batches, target, inputs.stream, key, index, index - origin)
+            step_key = jax.random.fold_in(key, index)
+            assert spec.row.step is not None
+            inner = monitor.inner(spec.monitor, state)
+            inner, position, stats = spec.row.step(seen, step_key, inner, **options)
+            inner, position, stats = strong((inner, position, stats))
+            state = monitor.put(spec.monitor, state, inner)
+            if spec.monitor is not None and spec.monitor.finite:
+                position = ()  # it is in the state: carried twice, it would be copied each step
+            return state, position, stats | monitor.flags(spec.monitor, state)
+
+        def draw(index, state):
+            state, position, stats = advance(index, state)
+            if spec.monitor is not None and spec.monitor.finite:
+                position = state.inner.position
+            return state, position, stats
+
+        def advance(index, state):
+            begin, end = steps_before(spec, index), steps_before(spec, index + 1)
+            if spec.thinning == 1 and spec.row.cycle is None:
+                return transition(begin, state)
+
+            def body(step, made):
+                state, _, before = made
+                state, position, stats = transition(step, state)
+                # A flag, such as a divergence, must not vanish with the steps thinned out.
+                flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
+                return state, position, stats | flags
+
+            shapes = jax.eval_shape(transition, begin, state)
+            blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[1:])
+            return jax.lax.fori_loop(begin, end, body, (state, *blank))
+
+        def value(position):
+            params = constrain(position)
+            if inputs.collect is None:
+                return params
+            each = jax.vmap(inputs.collect) if spec.row.cross_chain else inputs.collect
+            return each(params)
+
+        def body(i, carry):
+            state, _, kept = carry
+            state, position, stats = draw(first + i, state)
+            state, scores = monitor.draw(
+                spec.monitor, inputs, state, first + i, constrain, value, position
+            )
+            new = (value(position) if spec.keep else (), stats | scores)
+            kept = jax.tree.map(
+                lambda buffer, leaf: jax.lax.dynamic_update_index_in_dim(buffer, leaf, i, 0),
+                kept,
+                new,
+            )
+            return state, () if spec.keep else position, kept
+
+        _, position, stats = jax.eval_shape(draw, first, state)
+        shapes = (
+            jax.eval_shape(value, position) if spec.keep else (),
+            stats | monitor.scores(spec.monitor, state),
+        )
+        kept = jax.tree.map(lambda leaf: jnp.zeros((spec.length, *leaf.shape), leaf.dtype), shapes)
+        last = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), position)
+        last = () if spec.keep else last
+        state, last, kept = jax.lax.fori_loop(0, count, body, (state, last, kept))
+        if not spec.keep:
+            last = monitor.result(spec.monitor, inputs, state, constrain(last))
+        return state, last, kept
+
+    lifted = _lift(spec, one, (None, None, 0, 0, None, None))
+    state, last, kept = lifted(target, inputs, keys, state, first, count)
+    if spec.row.cross_chain:
+        kept = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1) if leaf.ndim > 1 else leaf, kept)
+    return state, last, kept

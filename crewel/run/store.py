@@ -1,0 +1,98 @@
+"""Host arrays that a run's draws and losses are copied into, chunk by chunk."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from crewel.core.protocol import PyTree, Stats, Surplus
+from crewel.run.monitor import DIVERGING
+from crewel.run.placement import Placement
+
+
+class Store:
+    """What left the device. Each chain is written by one thread.
+
+    Attributes:
+        done: `(chain,)`, draws that each chain has.
+        finite: `(chain,)`, those before the first that the monitor found not finite.
+        kept: `(draws, stats)`, leaves `(chain, draw, ...)`; filled up to `done`.
+        losses: `(chain, step)` of a fit, or `None`.
+    """
+
+    def __init__(
+        self,
+        placement: Placement,
+        num_chains: int,
+        num_draws: int,
+        num_losses: int,
+        *,
+        latest: bool,
+        surplus: Surplus | None = None,
+    ):
+        """Hold nothing yet.
+
+        Args:
+            placement: where the chains run.
+            num_chains: chains.
+            num_draws: draws of each.
+            num_losses: steps of warm-up that have a loss; 0: it has none.
+            latest: hold only the latest draw.
+            surplus: draws that chains have already.
+        """
+        self.placement, self.num_chains = placement, num_chains
+        self.latest, self.surplus = latest, surplus
+        already = np.zeros(num_chains, np.int32) if surplus is None else surplus.count
+        self.length = 1 if latest else max(num_draws, int(already.max()))
+        self.done = already.astype(np.int32)
+        self.finite = self.done.copy()
+        self.kept: Any = None
+        self.losses = np.zeros((num_chains, num_losses), np.float32) if num_losses else None
+
+    def allocate(self, chunk: PyTree) -> None:
+        """Arrays for all draws, from the shapes of a chunk, with the surplus in its place."""
+
+        def empty(leaf):
+            event = leaf.shape[2:] if self.placement.batched else leaf.shape[1:]
+            return np.zeros((self.num_chains, self.length, *event), leaf.dtype)
+
+        self.kept = jax.tree.map(empty, chunk)
+        if self.surplus is not None:
+            for chain, count in enumerate(self.surplus.count):
+                jax.tree.map(
+                    lambda out, leaf, c=chain, n=count: out[c].__setitem__(slice(n), leaf[c, :n]),
+                    self.kept,
+                    (self.surplus.draws, self.surplus.stats),
+                )
+
+    def write(self, block: np.ndarray, count: int, chunk: PyTree, *, monitored: bool) -> Stats:
+        """Copy a chunk of `count` draws; returns the statistics of its draws."""
+        done = int(self.done[block[0]])
+        there = slice(0, 1) if self.latest else slice(done, done + count)
+        here = slice(count - 1, count) if self.latest else slice(0, count)
+
+        def copy(out, leaf):
+            leaf = np.asarray(leaf)
+            many = self.placement.batched and leaf.ndim == out.ndim
+            out[block, there] = leaf[:, here] if many else leaf[here]
+            return out[np.unique(block), there]
+
+        stats = jax.tree.map(copy, self.kept, chunk)[1]
+        if monitored:
+            broken = np.asarray(chunk[1][DIVERGING])[..., :count].reshape(-1, count)
+            first = np.where(broken.any(1), broken.argmax(1), count)
+            self.finite[block] += np.where(self.finite[block] == done, first, 0).astype(np.int32)
+        else:
+            self.finite[block] = done + count
+        self.done[block] = done + count
+        return stats
+
+    def write_losses(self, block: np.ndarray, done: int, count: int, losses: Any) -> Stats | None:
+        """Copy a fit's losses, if it has any; returns them as statistics for the bar."""
+        if self.losses is None:
+            return None
+        steps = slice(done, done + count)
+        self.losses[block, steps] = np.asarray(losses)[..., steps]
+        return {"loss": self.losses[np.unique(block), steps]}

@@ -1,0 +1,1 @@
+"""Maps between the unconstrained space and the parameters."""

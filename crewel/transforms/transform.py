@@ -1,0 +1,157 @@
+"""Maps from an unconstrained space to the parameters' support, with their log-determinants.
+
+Whatever the user gives (nothing, a NumPyro constraint, a TFP bijector, a plain function) becomes
+one `Transform` for one sample; nothing here ever sees a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+
+from crewel.core.protocol import Transform
+from crewel.core.trees import as_partial, leaf_paths
+from crewel.transforms import elementwise
+from crewel.transforms.bijections import from_numpyro, from_tfp, is_numpyro, is_tfp
+from crewel.transforms.inverse import check_like, derive
+
+Tree = Any
+
+_INVERSE = "`inverse_transform_fn=` (parameters -> unconstrained)"
+_LOG_DET = "`inverse_log_det_jacobian=` (parameters -> log|det du/dparams|)"
+_CONSTRAINT = "a NumPyro constraint (`numpyro.distributions.constraints`) as `transform_fn`"
+
+
+def build(
+    transform_fn: Any,
+    test_point: Tree,
+    *,
+    inverse_transform_fn: Callable[[Tree], Tree] | None = None,
+    inverse_log_det_jacobian: Callable[[Tree], Any] | None = None,
+) -> Transform:
+    """The transform that a user's `transform_fn` stands for, checked at the test point.
+
+    Args:
+        transform_fn: What maps R^n to the support. `None`: the identity. A NumPyro constraint or
+            transform: applied to each leaf. A pytree of those like `test_point`, or one that stops
+            higher up, with `None` for the identity. A TFP bijector: on each leaf, or a joint one
+            on the whole tree. A `Transform`: itself. Else a function of the whole unconstrained
+            tree.
+        test_point: Parameters inside their support: their structure, shapes and dtypes.
+        inverse_transform_fn: The inverse of `transform_fn`. Found automatically for functions that
+            act on each element alone (`jnp.exp`, `0.1 + 5 * jax.nn.sigmoid(x)`).
+        inverse_log_det_jacobian: A function of the parameters whose results, all summed, are the
+            log|det| of the inverse. Found automatically for the same functions.
+
+    Returns:
+        A `Transform`. Built twice from one `transform_fn`, it has one tree structure, so that a
+        function compiled for the first takes the second.
+
+    Raises:
+        ValueError: `test_point` is not finite; it is not what the inverse and then the transform
+            give back; no inverse or log-determinant was given and none could be found.
+
+    Examples:
+        >>> import jax, jax.numpy as jnp
+        >>> test_point = {"loc": jnp.zeros(2), "scale": jnp.ones(2)}
+        >>> fn = lambda u: {"loc": u["loc"], "scale": jax.nn.softplus(u["scale"])}
+        >>> transform = build(fn, test_point)
+        >>> print(transform.inverse(test_point)["scale"].round(3))
+        [0.541 0.541]
+    """
+    inverse, ildj = as_partial(inverse_transform_fn), as_partial(inverse_log_det_jacobian)
+    _require_finite(test_point, "`test_point`", "Give finite parameters inside the support.")
+    if isinstance(transform_fn, Transform):
+        transform = transform_fn
+    elif is_numpyro(transform_fn):
+        transform = Transform(*from_numpyro(transform_fn, test_point))
+    elif is_tfp(transform_fn):
+        transform = Transform(*from_tfp(transform_fn))
+    elif callable(transform_fn) and not isinstance(transform_fn, type):
+        transform = _from_function(as_partial(transform_fn), test_point, inverse, ildj)
+    else:
+        raise ValueError(
+            f"`transform_fn` is {transform_fn!r}, which is none of: `None`; a function of the "
+            f"unconstrained tree; {_CONSTRAINT}, an instance and not a class, or a pytree of those "
+            "and `None`; a TFP bijector (of several, make one with `tfb.JointMap`)."
+        )
+    if inverse is not None:
+        transform = transform._replace(inverse=inverse)
+    if ildj is not None:
+        transform = transform._replace(log_det=Partial(_minus_ildj, transform.forward, ildj))
+    if (transform_fn, inverse, ildj) != (None, None, None):
+        _check(transform, test_point)
+    return transform
+
+
+def _minus_ildj(forward: Callable, ildj: Callable, u: Tree) -> jax.Array:
+    total = jnp.zeros((), elementwise.float_dtype(u))
+    return total - sum(jnp.sum(leaf) for leaf in jax.tree.leaves(ildj(forward(u))))
+
+
+def _from_function(fn, test_point, inverse, ildj) -> Transform:
+    if inverse is not None and ildj is not None:
+        return Transform(fn, inverse, ildj)  # `build` puts the log-determinant in its place
+    u = test_point if inverse is None else jax.eval_shape(inverse, test_point)
+    u = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), _float_like(leaf)), u)
+    missing = [word for word, given in ((_INVERSE, inverse), (_LOG_DET, ildj)) if given is None]
+    plan, consts = derive(fn, u, test_point, f"Pass {' and '.join(missing)}, or {_CONSTRAINT}.")
+    return Transform(
+        fn,
+        Partial(elementwise.inverse, plan, consts),
+        Partial(elementwise.log_det, plan, consts),
+    )
+
+
+def _float_like(leaf: Any) -> Any:
+    dtype = leaf.dtype if isinstance(leaf, jax.ShapeDtypeStruct) else jnp.asarray(leaf).dtype
+    return dtype if jnp.issubdtype(dtype, jnp.floating) else jnp.result_type(float)
+
+
+@jax.jit
+def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Array, Tree]:
+    """There, back, the log-determinant, and how far a unit step goes, which is what 0 is near."""
+    u = transform.inverse(params)
+    again = transform.forward(u)
+    step = transform.forward(jax.tree.map(lambda leaf: leaf + 1, u))
+    return u, again, transform.log_det(u), jax.tree.map(lambda a, b: jnp.abs(a - b), step, again)
+
+
+def _require_finite(tree: Tree, what: str, hint: str) -> None:
+    for name, leaf in zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True):
+        if not np.isfinite(leaf).all():
+            kind = "NaN" if np.isnan(leaf).any() else "infinite"
+            raise ValueError(f"{what} is {kind} at leaf `{name}`. {hint}")
+
+
+def _check(transform: Transform, test_point: Tree) -> None:
+    reasons = (
+        "Probable reasons: `test_point` is outside the support or on its edge, or `transform_fn` "
+        "and `inverse_transform_fn` are swapped. See where `test_point` lies, then the two "
+        "functions."
+    )
+    u, again, log_det, step = _round_trip(transform, test_point)
+    _require_finite(u, "The inverse transform of `test_point`", reasons)
+    check_like(again, test_point, "`transform_fn(inverse(test_point))`", reasons)
+    _require_finite(again, "`transform_fn(inverse(test_point))`", reasons)
+    leaves = (jax.tree.leaves(tree) for tree in (again, test_point, step))
+    for name, a, b, far in zip(leaf_paths(test_point), *leaves, strict=True):
+        found, wanted = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        off = np.abs(found - wanted).max(initial=0.0)
+        far = np.asarray(far, np.float64)
+        size = max(np.abs(wanted).max(initial=0.0), far.max(initial=0.0, where=np.isfinite(far)))
+        if off > np.sqrt(float(jnp.finfo(_float_like(a)).eps)) * size:
+            raise ValueError(
+                f"`transform_fn(inverse(test_point))` is off by {off:.3g} at leaf `{name}` (up to "
+                f"{np.abs(wanted).max():.3g} in size). {reasons}"
+            )
+    if not np.isfinite(log_det):
+        raise ValueError(
+            f"The log-determinant of the transform is {log_det} at `test_point`: the transform is "
+            "singular there, or `inverse_log_det_jacobian` is wrong. Move `test_point`, or mend it."
+        )
