@@ -885,7 +885,7 @@ def test_forecast_counts_gradients(monkeypatch):
         "2,000 steps × up to 1,023 gradients × 0.31 ms = up to 11 min per chain, compilation aside."
     )
     adam = check("forecast", GOOD, "optax_adam", num_particles=1, num_steps=2000)
-    assert adam.message.startswith("2,000 steps × 1 gradient × 0.31 ms = 620 ms a particle")
+    assert adam.message.startswith("2,000 steps × 1 gradient × 0.31 ms = 620 ms per particle")
     hmc = check("forecast", GOOD, "numpyro_hmc", num_chains=1)
     assert "1 gradient or more" in hmc.message and "at least" in hmc.message
     fixed = check("forecast", GOOD, "blackjax_hmc", num_chains=1, num_integration_steps=5)
