@@ -14,7 +14,7 @@ help:
 	@echo 'make clean        removes what tools leave behind, keeps the environments'
 	@echo 'make venv         .venv, the current lane; likewise venv-newest and venv-bayeux'
 	@echo
-	@echo "make test-current PYTEST_ARGS='tests/test_model.py -x' chooses tests."
+	@echo "make test-current PYTEST_ARGS='tests/run/test_driver.py -x' chooses tests."
 	@echo 'make venv PYTHON=/path/to/python chooses the interpreter of .venv.'
 
 .PHONY: help venv venv-newest venv-bayeux demo test test-current test-bayeux test-newest \

@@ -12,13 +12,12 @@ import optax
 import pytest
 import support
 from support import counting
+from support.minibatches import QUICK
 
 import crewel as cw
 from crewel.adapters import ALGORITHMS, step_size
 from crewel.core import minibatch
 from crewel.core.minibatch import Batches
-
-QUICK = {"num_chains": 2, "num_warmup": 4, "num_draws": 10, "step_size": 1e-4, "progress": False}
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +28,6 @@ def known():
 @pytest.fixture(scope="module")
 def model(known):
     return known.model
-
-
-def same(a, b):
-    return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
-
-
-def batches_of(model, key, steps, size):
-    """The batches that a chain of `key` sees, made on the host."""
-    per_epoch = model.target().num_data // size
-    found = []
-    for step in range(steps):
-        order = np.asarray(minibatch.order(key, step // per_epoch, model.target().num_data))
-        slot = step % per_epoch
-        rows = order[slot * size : (slot + 1) * size]
-        found.append(jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], model.data))
-    return found
 
 
 # --- the estimate and the rows ------------------------------------------------------------------

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import support
 from support import counting
-from test_sgmcmc import QUICK, batches_of, same
+from support.minibatches import QUICK, batches_of, same
 
 import crewel as cw
 from crewel import metrics

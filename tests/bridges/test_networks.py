@@ -899,7 +899,7 @@ def test_a_missing_flag_of_the_call_is_hinted_at():
 
 @pytest.mark.slow
 def test_the_page_of_bridges_runs():
-    page = (Path(__file__).parents[1] / "docs" / "bridges.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "bridges.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     assert all(block.count("\n") <= 12 for block in blocks)
     scope: dict[str, Any] = {}

@@ -14,11 +14,11 @@ import numpy as np
 import numpyro.distributions as dist
 from data.make_logistic_reference import data as logistic_data
 from jax.tree_util import Partial
-from support import linear
 
 import crewel as cw
+from support import linear
 
-DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).parents[1] / "data"
 
 
 class Posterior(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 
 from crewel.checks import RULES, calls
 
-DOCS = Path(__file__).parents[1] / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 spec = importlib.util.spec_from_file_location("make_debugging", DOCS / "make_debugging.py")
 make = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(make)

@@ -1,0 +1,24 @@
+"""Runs on minibatches that are small, and the batches that they see."""
+
+import jax
+import numpy as np
+
+from crewel.core import minibatch
+
+QUICK = {"num_chains": 2, "num_warmup": 4, "num_draws": 10, "step_size": 1e-4, "progress": False}
+
+
+def same(a, b):
+    return all(map(np.array_equal, jax.tree.leaves(a), jax.tree.leaves(b)))
+
+
+def batches_of(model, key, steps, size):
+    """The batches that a chain of `key` sees, made on the host."""
+    per_epoch = model.target().num_data // size
+    found = []
+    for step in range(steps):
+        order = np.asarray(minibatch.order(key, step // per_epoch, model.target().num_data))
+        slot = step % per_epoch
+        rows = order[slot * size : (slot + 1) * size]
+        found.append(jax.tree.map(lambda leaf, rows=rows: np.asarray(leaf)[rows], model.data))
+    return found
