@@ -31,8 +31,11 @@ if LANE == "bayeux":
 BOTH_LANES = [
     "adapters/test_contract.py",
     "adapters/test_optimizers.py",
-    "bridges/test_models.py",
+    "bridges/test_numpyro_density.py",
+    "bridges/test_numpyro_programs.py",
+    "bridges/test_tfp_models.py",
     "compat",
+    "core",
     "metrics",
     "posterior/test_function_space.py",
     "test_project.py",

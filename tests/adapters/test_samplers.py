@@ -13,44 +13,6 @@ from numpyro.infer import AIES
 import crewel as cw
 from crewel.core.compiling import Frozen, thaw
 
-X = np.random.default_rng(0).normal(size=(15, 2))
-Y = X @ np.array([1.0, -1.0])
-EXAMPLE = {"b": jnp.zeros(1), "w": jnp.zeros((2, 1))}
-
-
-def line(params, x):
-    return x @ params["w"] + params["b"]
-
-
-def wrapped(prior, likelihood):
-    return cw.wrap(line, X, Y, prior=prior, likelihood=likelihood, example=EXAMPLE)
-
-
-def test_wrap_knows_a_gaussian_prior():
-    prior = {"w": dist.Normal(0.0, 2.0), "b": dist.Normal(1.0, jnp.array([3.0]))}
-    loc, scale = wrapped(prior, cw.likelihoods.gaussian(0.5)).target().gaussian_prior
-    assert loc == {"b": 1.0, "w": 0.0} and scale == {"b": 3.0, "w": 2.0}
-    # A latent noise has a half-normal prior; a Student prior is no Gaussian one.
-    assert wrapped(prior, "gaussian").target().gaussian_prior is None
-    model = wrapped(dist.StudentT(5.0), cw.likelihoods.gaussian(0.5))
-    with pytest.raises(ValueError, match="`blackjax_elliptical_slice` needs .* Gaussian prior"):
-        model.mcmc.blackjax_elliptical_slice(seed=0)
-
-
-def test_a_gaussian_must_fit_the_parameters():
-    def model(gaussian, transform=None):
-        return cw.Model(
-            lambda p: -p["a"].sum(), {"a": jnp.ones(2)}, transform, gaussian_prior=gaussian
-        )
-
-    assert model(({"a": 0.0}, {"a": np.ones(2)})).target().gaussian_prior[1]["a"].shape == (2,)
-    with pytest.raises(ValueError, match="location .* another structure"):
-        model(([0.0], {"a": 1.0}))
-    with pytest.raises(ValueError, match="scale .* at `a` has shape \\(3,\\)"):
-        model(({"a": 0.0}, {"a": np.ones(3)}))
-    with pytest.raises(ValueError, match="without a transform"):
-        model(({"a": 0.0}, {"a": 1.0}), {"a": dist.constraints.positive})
-
 
 def test_ensembles_take_several_moves():
     """NumPyro's own spelling: a dict with functions as keys."""

@@ -1,0 +1,104 @@
+"""Dropout is off unless a call asks for it."""
+
+from __future__ import annotations
+
+import equinox as eqx
+import haiku as hk
+import jax
+import numpy as np
+import pytest
+from flax import linen as nn
+from flax import nnx
+from jax.example_libraries import stax
+from support.networks import HAIKU_PLAIN, INPUTS, Linen, data, outputs, posterior_of
+from support.norms import wrap_linen
+
+import crewel as cw
+from crewel.core.trees import named_leaves
+
+
+class LinenDrop(nn.Module):
+    @nn.compact
+    def __call__(self, x, train):
+        h = nn.Dropout(0.5, deterministic=not train)(nn.Dense(40)(x))
+        return nn.Dense(1)(nn.Dropout(0.5)(h, deterministic=not train))
+
+
+class NnxDrop(nnx.Module):
+    def __init__(self, rngs):
+        self.hidden, self.out = (nnx.Linear(i, o, rngs=rngs) for i, o in ((INPUTS, 40), (40, 1)))
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.drop(self.hidden(x)))
+
+
+class EqxDrop(eqx.Module):
+    hidden: eqx.nn.Linear
+    out: eqx.nn.Linear
+    drop: eqx.nn.Dropout
+
+    def __init__(self, key):
+        self.hidden, self.out = (eqx.nn.Linear(i, o, key=key) for i, o in ((INPUTS, 40), (40, 1)))
+        self.drop = eqx.nn.Dropout(0.5)
+
+    def __call__(self, x, key=None):
+        return self.out(self.drop(self.hidden(x), key=key))
+
+
+def haiku_drop(x, is_training=True):
+    h = hk.Linear(40)(x)
+    return hk.Linear(1)(hk.dropout(hk.next_rng_key(), 0.5, h) if is_training else h)
+
+
+DROPS = {
+    "linen": (LinenDrop(), {"train": True}, {"train": True}),
+    "nnx": (NnxDrop(nnx.Rngs(0)), None, None),
+    "haiku": (hk.transform(haiku_drop), {"is_training": False}, None),
+    "equinox": (EqxDrop(jax.random.key(0)), None, None),
+    "stax": (tuple(stax.serial(stax.Dense(40), stax.Dropout(0.5), stax.Dense(1))), None, None),
+}
+
+
+@pytest.mark.parametrize("name", DROPS)
+def test_dropout_is_off_unless_a_key_is_given(name):
+    x, y = data()
+    network, off, on = DROPS[name]
+
+    def predicted(call, dropout):
+        model = cw.wrap(network, x, y, likelihood="gaussian", call=call, dropout=dropout)
+        return outputs(posterior_of(model), x)[0, 0]
+
+    one, same, other = (predicted(on, key) for key in (0, jax.random.key(0), 1))
+    np.testing.assert_array_equal(one, same)
+    assert np.abs(one - other).max() > 0.1
+    if name == "stax":  # its own layer refuses to run without a key
+        with pytest.raises(ValueError, match="Dropout layer requires"):
+            predicted(off, None)
+        return
+    model = cw.wrap(network, x, y, likelihood="gaussian", call=off)
+    post = posterior_of(model)
+    leaves = named_leaves(jax.tree.map(lambda leaf: leaf[0, 0], post.draws))
+    matrices = {leaf.shape: leaf for leaf in leaves.values() if leaf.ndim == 2}
+    vectors = {leaf.shape: leaf for leaf in leaves.values() if leaf.ndim == 1}
+    first = matrices[40, 4].T if name == "equinox" else matrices[4, 40]
+    last = matrices[1, 40].T if name == "equinox" else matrices[40, 1]
+    expected = (x @ first + vectors[40,]) @ last + vectors[1,]
+    np.testing.assert_allclose(outputs(post, x)[0, 0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_dropout_without_effect_is_refused():
+    with pytest.raises(ValueError, match="outputs do not depend on that key"):
+        wrap_linen(Linen(), dropout=0)
+    with pytest.raises(ValueError, match="leave out `hk.without_apply_rng`"):
+        wrap_linen(HAIKU_PLAIN, dropout=0)
+    with pytest.raises(Exception, match="PRNGKey") as caught:
+        wrap_linen(hk.transform(haiku_drop))
+    assert "`dropout=key`" in caught.value.__notes__[-1]
+
+
+def test_a_missing_flag_of_the_call_is_hinted_at():
+    x, y = data()
+    with pytest.raises(TypeError, match="train") as caught:
+        cw.wrap(LinenDrop(), x, y, likelihood="gaussian")
+    assert "`call={'train': False}`" in caught.value.__notes__[-1]
