@@ -1,4 +1,4 @@
-"""The user's own line: of an exception, or of an equation in a trace."""
+"""Find the user's own line for an exception or for an equation in a trace."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Line(NamedTuple):
 
 
 def is_library(file: str) -> bool:
-    """Whether a file is Crewel's, the standard library's, or of a package that Crewel drives.
+    """Whether a file belongs to Crewel, the standard library or a package that Crewel drives.
 
     Examples:
         >>> is_library("/env/lib/python3.12/site-packages/jax/_src/core.py")
@@ -50,7 +50,7 @@ def is_library(file: str) -> bool:
 
 
 def _package(file: str) -> str | None:
-    """The installed package that a file belongs to."""
+    """The installed package to which a file belongs."""
     parts = Path(file).parts
     for folder in ("site-packages", "dist-packages"):
         if folder in parts:
@@ -59,13 +59,16 @@ def _package(file: str) -> str | None:
 
 
 def innermost(frames: Iterable[Line]) -> Line | None:
-    """The user's frame nearest to where things happen; `frames` go from the innermost out.
+    """The user's innermost frame.
 
-    Where there is none, as in a density that a library puts together, it is that library's frame.
+    If there is none, as in a density that a library builds, it is that library's innermost frame.
+
+    Args:
+        frames: the lines of the frames, from the innermost outwards.
     """
     nearest = None
     for line in frames:
-        if line.file.startswith(_CHECKS):  # all further out is who asked for the check
+        if line.file.startswith(_CHECKS):  # the frames further out only asked for the check
             break
         if not is_library(line.file):
             return line
@@ -75,13 +78,13 @@ def innermost(frames: Iterable[Line]) -> Line | None:
 
 
 def _hidden(file: str) -> bool:
-    """Whether a file says nothing to a user: of JAX, Crewel or Python itself."""
+    """Whether a file does not help the user: it belongs to JAX, Crewel or Python itself."""
     package = _package(file)
     return file.startswith((_PACKAGE, "<")) or package is None or package in ("jax", "jaxlib")
 
 
 def of_exception(error: BaseException) -> Line | None:
-    """The user's line in which an exception arose, or which called the library that raised it."""
+    """The user's line that raised an exception, or that called the library that raised it."""
     frames = []
     trace = error.__traceback__
     while trace is not None:
@@ -92,7 +95,7 @@ def of_exception(error: BaseException) -> Line | None:
 
 
 def of_equation(eqn: Any) -> Line | None:
-    """The user's line that an equation of a trace comes from."""
+    """The user's line from which an equation of a trace comes."""
     trace = getattr(eqn.source_info, "traceback", None)
     if trace is None:
         return None
@@ -103,19 +106,20 @@ def of_equation(eqn: Any) -> Line | None:
 
 
 _HINTS = {
-    "TracerBoolConversionError": "Python's `if`, `and` and `while` cannot look at a traced value: "
+    "TracerBoolConversionError": "Python's `if`, `and` and `while` cannot test a traced value: "
     "use `jnp.where`, `jax.lax.cond` or `jax.lax.while_loop`.",
-    "ConcretizationTypeError": "A traced value was used where Python needs a number, as in a "
-    "shape: take it from `.shape`, or from outside the function.",
+    "ConcretizationTypeError": "A traced value was used where Python needs a number, for example "
+    "in a shape: take it from `.shape`, or from outside the function.",
     "TracerArrayConversionError": "A NumPy function was given a traced value: use `jax.numpy`.",
     "TracerIntegerConversionError": "A traced value was used as a Python index: use a JAX array "
     "to index, or `jnp.take`.",
-    "NonConcreteBooleanIndexError": "A mask changes the shape: use `jnp.where(mask, a, b)`.",
+    "NonConcreteBooleanIndexError": "Indexing with a traced mask gives an unknown shape: use "
+    "`jnp.where(mask, a, b)`.",
 }
 
 
 def explain(error: BaseException) -> str:
-    """An exception in one paragraph: its type, first sentence, the user's line, and a hint."""
+    """An exception in one paragraph: its type, first paragraph, the user's line, and a hint."""
     kind = type(error).__name__
     text = str(error).strip().split("\n\n")[0]
     text = " ".join(text.split())

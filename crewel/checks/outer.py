@@ -1,9 +1,9 @@
 """The broadcast trap in a trace: `(N, 1)` against `(N,)` makes `(N, N)`, which is then summed.
 
-For every value it is known along which axes it is merely repeated. Where an elementwise operation
-joins a value that is repeated along one long axis with one that is repeated along another of the
-same length, the result is an outer combination; where that is summed over both axes, as a log
-likelihood is, nothing but the wrong number shows.
+The search tracks, for every value, the axes along which it is only repeated. If an elementwise
+operation joins a value that is repeated along one long axis with a value that is repeated along
+another axis of the same length, the result is an outer combination. If that is then summed over
+both axes, as in a log likelihood, only the wrong number is left to show it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from crewel.checks.lines import Line
 from crewel.checks.trace import Flat, Op
 
-LONG = 5  # shorter axes are as likely equal by chance
+LONG = 5  # shorter axes often have the same length by chance
 
 _ELEMENTWISE = {
     *("add", "sub", "mul", "div", "rem", "pow", "max", "min", "atan2", "nextafter", "add_any"),
@@ -32,9 +32,9 @@ class Outer(NamedTuple):
     """An outer combination that is summed over both of its axes.
 
     Attributes:
-        primitive: what joined the two.
-        shapes: of the two, before they were broadcast.
-        length: of the axis that they share.
+        primitive: the operation that joined two values.
+        shapes: the shapes of the two, before they were broadcast.
+        length: the length of both axes.
         line: the user's line.
     """
 
@@ -48,8 +48,8 @@ class _Value(NamedTuple):
     """What is known of a value.
 
     Attributes:
-        repeated: axes along which all entries are the same.
-        outers: `(axes that are left, index of the found combination)`.
+        repeated: the axes along which all entries are the same.
+        outers: pairs of the axes that have not been summed yet and the index of the combination.
     """
 
     repeated: frozenset[int]
@@ -57,7 +57,7 @@ class _Value(NamedTuple):
 
 
 def find(flat: Flat) -> list[Outer]:
-    """All outer combinations in a trace that are summed over both axes."""
+    """Find the outer combinations in a trace that are summed over both axes, one per line."""
     known: dict[int, _Value] = {}
     found: list[Outer] = []
     summed: list[int] = []
@@ -77,12 +77,12 @@ def find(flat: Flat) -> list[Outer]:
             axes = _axes(op, flat.shape(op.inputs[0]), flat.shape(out)) if op.inputs else None
             if axes is not None:
                 known[out] = _move(value(op.inputs[0]), axes, flat, op)
-    lines = {str(found[i].line): found[i] for i in reversed(summed)}  # the first of each line
+    lines = {str(found[i].line): found[i] for i in reversed(summed)}  # keeps the first per line
     return list(lines.values())
 
 
 def _axes(op: Op, before: tuple[int, ...], after: tuple[int, ...]) -> dict[int, int] | None:
-    """Which axis each axis of the operand becomes; `None` where the operation does more."""
+    """Which axis each axis of the operand becomes; `None` if the operation does more than that."""
     if op.name == "broadcast_in_dim":
         return dict(enumerate(op.eqn.params["broadcast_dimensions"]))
     if op.name == "transpose":
@@ -132,7 +132,7 @@ def _join(flat: Flat, op: Op, values: list[_Value], found: list[Outer]) -> _Valu
 
 
 def _shape(varies: frozenset[int], out: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape before it was broadcast, without the leading ones that broadcasting adds."""
+    """The shape before broadcasting, without the leading ones that broadcasting adds."""
     shape = [size if axis in varies else 1 for axis, size in enumerate(out)]
     return tuple(shape[next((i for i, size in enumerate(shape) if size != 1), 0) :])
 

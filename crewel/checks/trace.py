@@ -1,4 +1,4 @@
-"""A log density as a flat list of operations: what its trace says without running it."""
+"""A log density as a flat list of operations, to see from its trace what it does."""
 
 from __future__ import annotations
 
@@ -7,14 +7,10 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jax.extend.core import Literal
+from jax.extend.core import Jaxpr, JaxprEqn
 
 from crewel.checks.lines import Line, is_library, of_equation
-
-_CALLS = {
-    *("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"),
-    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
-}
+from crewel.core.jaxprs import Rule, bind, called, interpret
 
 
 class Op(NamedTuple):
@@ -23,14 +19,14 @@ class Op(NamedTuple):
     Attributes:
         eqn: its equation.
         inputs: numbers of the values it reads.
-        outputs: numbers of the values it makes.
-        sources: the equations that may tell its line, the innermost last.
+        outputs: numbers of its results.
+        sources: the equations that may know its line, the innermost last.
     """
 
-    eqn: Any
+    eqn: JaxprEqn
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    sources: tuple[Any, ...]
+    sources: tuple[JaxprEqn, ...]
 
     @property
     def name(self) -> str:
@@ -44,7 +40,7 @@ class Op(NamedTuple):
 
 
 class Flat(NamedTuple):
-    """A trace in which calls are inlined; loops and branches stay whole.
+    """A trace in which calls are inlined and loops and branches stay whole.
 
     Attributes:
         inputs: numbers of the arguments' leaves, in flattening order.
@@ -81,54 +77,33 @@ def flatten(fn: Callable[..., Any], *args: Any) -> Flat:
         flat.constants[number] = value
         return number
 
-    def walk(jaxpr: Any, env: dict[Any, int], sources: tuple[Any, ...], stale: bool) -> list[int]:
-        def read(var: Any) -> int:
-            return constant(var.val, var.aval) if isinstance(var, Literal) else env[var]
-
-        for eqn in jaxpr.eqns:
-            numbers = tuple(read(var) for var in eqn.invars)
+    def rule_within(sources: tuple[JaxprEqn, ...], stale: bool) -> Rule[int]:
+        def rule(eqn: JaxprEqn, numbers: list[int]) -> list[int]:
             chain = sources if stale else (*sources, eqn)
-            body = _body(eqn)
-            if body is None:
-                made = tuple(new(var.aval) for var in eqn.outvars)
-                flat.ops.append(Op(eqn, numbers, made, chain))
-            else:
-                inner, consts = body
-                names = dict(zip(inner.invars, numbers, strict=True))
-                for var, value in zip(inner.constvars, consts, strict=True):
-                    names[var] = constant(value, var.aval)
-                made = walk(inner, names, chain, stale or _of_library(inner))
-            env.update(zip(eqn.outvars, made, strict=True))
-        return [read(var) for var in jaxpr.outvars]
+            body = called(eqn)
+            if body is not None:
+                inner = rule_within(chain, stale or _of_library(body.jaxpr))
+                return interpret(body, numbers, inner, enter=None, constant=constant)
+            made = tuple(new(var.aval) for var in eqn.outvars)
+            flat.ops.append(Op(eqn, tuple(numbers), made, chain))
+            return list(made)
 
-    env = {var: new(var.aval) for var in closed.jaxpr.invars}
-    inputs = tuple(env[var] for var in closed.jaxpr.invars)
-    for var, value in zip(closed.jaxpr.constvars, closed.consts, strict=True):
-        env[var] = constant(value, var.aval)
-    outputs = tuple(walk(closed.jaxpr, env, (), False))
-    return flat._replace(inputs=inputs, outputs=outputs)
+        return rule
+
+    inputs = tuple(new(var.aval) for var in closed.jaxpr.invars)
+    outputs = interpret(closed, inputs, rule_within((), False), enter=None, constant=constant)
+    return flat._replace(inputs=inputs, outputs=tuple(outputs))
 
 
-def _body(eqn: Any) -> tuple[Any, Any] | None:
-    """The program that an equation only calls, with its constants."""
-    if eqn.primitive.name not in _CALLS:
-        return None
-    for name in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
-        if name in eqn.params:
-            found = eqn.params[name]
-            return getattr(found, "jaxpr", found), getattr(found, "consts", ())
-    return None
-
-
-def _of_library(jaxpr: Any) -> bool:
-    # JAX keeps the traces of its own small functions (`jnp.where`), with the lines of whoever
-    # called them first: only the lines of the caller are to be trusted there.
+def _of_library(jaxpr: Jaxpr) -> bool:
+    # JAX caches the traces of its own small functions (`jnp.where`), with the lines of whoever
+    # called them first, so only the line of the call itself can be trusted there.
     info = getattr(getattr(jaxpr, "debug_info", None), "func_src_info", None)
     return info is None or is_library(str(info).partition(" at ")[2])
 
 
 def used_inputs(flat: Flat) -> list[bool]:
-    """For each leaf of the arguments: whether the results depend on it at all."""
+    """For each leaf of the arguments, whether the results depend on it."""
     needed = set(flat.outputs)
     for op in reversed(flat.ops):
         if needed.intersection(op.outputs):
@@ -140,8 +115,8 @@ class Origin(NamedTuple):
     """Where a value first stops being finite.
 
     Attributes:
-        primitive: the operation's name, or `None` where a captured array or argument is to blame.
-        kind: `"NaN"` or `"infinite"`: what it made.
+        primitive: the operation's name, or `None` if a captured array or an argument is to blame.
+        kind: `"NaN"` or `"infinite"`: what the value became.
         line: the user's line.
     """
 
@@ -152,16 +127,19 @@ class Origin(NamedTuple):
     def __str__(self) -> str:
         """`log` made it NaN, at model.py:12: `...`."""
         if self.primitive is None:
-            return f"an array that the function is given or captures is {self.kind} somewhere"
+            return f"an argument, or an array that the function captures, is {self.kind} somewhere"
         return f"`{self.primitive}` first made it {self.kind}" + (
             f", at {self.line}" if self.line else ""
         )
 
 
 def origin(fn: Callable[..., Any], *args: Any) -> Origin | None:
-    """Find the operation that made a result of `fn(*args)` NaN or infinite; `None` if none is.
+    """Find the operation that made a result of `fn(*args)` NaN or infinite.
 
-    It goes back from the result, so that a NaN that `jnp.where` drops is not blamed.
+    It searches backwards from the result, so a NaN that `jnp.where` discards is not blamed.
+
+    Returns:
+        The operation, or `None` if all results are finite.
     """
     flat = flatten(fn, *args)
     values = dict(zip(flat.inputs, jax.tree.leaves(args), strict=True)) | flat.constants
@@ -184,17 +162,16 @@ _KINDS = {1: "infinite", 2: "NaN"}
 
 
 def _kinds(flat: Flat, values: dict[int, Any]) -> dict[int, Any]:
-    """0 finite, 1 infinite, 2 NaN, for each value."""
+    """For each value: 0 if it is finite, 1 if infinite, 2 if NaN."""
     env = dict(values)
     for op in flat.ops:
-        made = op.eqn.primitive.bind(*(env[n] for n in op.inputs), **op.eqn.params)
-        made = made if op.eqn.primitive.multiple_results else [made]
+        made = bind(op.eqn, [env[n] for n in op.inputs])
         env.update(zip(op.outputs, made, strict=True))
     return {number: _kind(value) for number, value in env.items()}
 
 
 def _kind(value: Any) -> Any:
-    dtype = getattr(value, "dtype", np.result_type(value))
+    dtype = value.dtype if hasattr(value, "dtype") else np.result_type(value)  # keys: no NumPy type
     if not jax.numpy.issubdtype(dtype, jax.numpy.inexact):
         return 0
     nan, infinite = jax.numpy.isnan(value).any(), jax.numpy.isinf(value).any()

@@ -1,7 +1,7 @@
-"""Chains of one-to-one elementwise steps, run forwards, backwards, or for log|det J|.
+"""Chains of one-to-one elementwise steps: run forwards, backwards, or for log|det J|.
 
-`crewel.transforms.inverse` reads such chains off a user's function. Each step has a rule that knows its
-inverse and the *logarithm* of its slope, so that the log-determinant stays right where the slope
+`crewel.transforms.inverse` finds these chains in a user's function. The rule of each step knows
+its inverse and the *logarithm* of its slope, so the log-determinant stays accurate where the slope
 itself underflows (`softplus(-80)` in float32).
 """
 
@@ -19,15 +19,15 @@ Tree = Any
 
 
 class Rule(NamedTuple):
-    """What one step does; `c` is its constant or its static setting, where it has one."""
+    """What one step does; `c` is its constant or its static setting, if it has one."""
 
     forward: Callable  # (x, c) -> y
     inverse: Callable  # (y, c) -> x
-    log_slope: Callable | None  # (x, y, c) -> log|dy/dx|; None: elements only move or change type
+    log_slope: Callable | None  # (x, y, c) -> log|dy/dx|; None: only moves or casts
 
 
 class Step(NamedTuple):
-    """A rule by name, and the setting that shapes the program (a dtype, shapes, a whole power)."""
+    """A rule's name, and a setting that is static in JAX (a dtype, shapes, an integer power)."""
 
     rule: str
     static: Hashable = None
@@ -36,14 +36,14 @@ class Step(NamedTuple):
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Plan:
-    """Output leaf `i` is input leaf `sources[i]` sent through `chains[i]`.
+    """Output leaf `i` is input leaf `sources[i]` after the steps of `chains[i]`.
 
-    The constants of the steps are kept apart as pytree leaves, `consts[i][k]` for step `k` of
+    The constants of the steps are kept separately as pytree leaves, `consts[i][k]` for step `k` of
     chain `i`, so two plans are equal whenever they can share compiled code.
     """
 
     inputs: Any  # the tree structure of u
-    outputs: Any  # and that of the parameters
+    outputs: Any  # the tree structure of the parameters
     sources: tuple[int, ...]
     chains: tuple[tuple[Step, ...], ...]
 
@@ -58,14 +58,14 @@ def stages(chain: tuple[Step, ...], consts: tuple, x: jax.Array) -> Iterator[tup
 
 
 def invert(chain: tuple[Step, ...], consts: tuple, y: jax.Array) -> jax.Array:
-    """The input of a chain, from its output."""
+    """Compute the input of a chain from its output."""
     for step, const in zip(reversed(chain), reversed(consts), strict=True):
         y = RULES[step.rule].inverse(y, step.static if const is None else const)
     return y
 
 
 def inverse(plan: Plan, consts: tuple, params: Tree) -> Tree:
-    """Parameters to the unconstrained tree."""
+    """Map parameters to the unconstrained tree."""
     leaves = dict(
         (source, invert(chain, c, jnp.asarray(y)))
         for source, chain, c, y in zip(
@@ -76,7 +76,7 @@ def inverse(plan: Plan, consts: tuple, params: Tree) -> Tree:
 
 
 def log_det(plan: Plan, consts: tuple, u: Tree) -> jax.Array:
-    """The scalar log|det d params / d u|, a sum of log-slopes since every chain is elementwise."""
+    """The scalar log|det d params / d u|: a sum of log-slopes, as every chain is elementwise."""
     leaves, dtype = plan.inputs.flatten_up_to(u), float_dtype(u)
     total = jnp.zeros((), dtype)
     for source, chain, c in zip(plan.sources, plan.chains, consts, strict=True):
@@ -88,7 +88,7 @@ def log_det(plan: Plan, consts: tuple, u: Tree) -> jax.Array:
 
 
 def float_dtype(tree: Tree) -> jnp.dtype:
-    """The dtype to sum a tree's leaves in: their common one, float32 at least."""
+    """The dtype in which to sum a tree's leaves: their common dtype, at least float32."""
     return jnp.result_type(jnp.float32, *(jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)))
 
 
@@ -109,8 +109,8 @@ def _zero(x, y, c):  # the log-slope of a shift or a sign
     return 0.0
 
 
-# Binary rules are named after the primitive with the constant on the right; `r` before the name
-# has it on the left: `sub` is x - c, `rsub` is c - x.
+# Binary rules are named after the primitive, with the constant on the right. The prefix `r` puts
+# it on the left: `sub` is x - c, `rsub` is c - x.
 RULES: dict[str, Rule] = {
     "neg": Rule(lambda x, c: -x, lambda y, c: -y, _zero),
     "add": Rule(lambda x, c: x + c, lambda y, c: y - c, _zero),

@@ -1,9 +1,10 @@
 """Find the inverse and log|det J| of a plain function by reading its jaxpr.
 
-It works for functions in which every output leaf is one input leaf sent through a chain of
-one-to-one elementwise steps (`crewel.transforms.elementwise`). The tracer walks the equations forwards and
-keeps, for every variable, the chain that leads to it; what it finds is then compared in numbers
-with the function itself, so that a wrong recognition is an error and never a wrong posterior.
+It works for functions in which every output leaf is one input leaf that went through a chain of
+one-to-one elementwise steps (`crewel.transforms.elementwise`). The walk goes forwards through the
+equations and keeps, for every variable, the chain that leads to it. The result is then compared
+numerically with the function itself, so a wrong recognition raises an error and never gives a
+wrong posterior.
 """
 
 from collections.abc import Callable
@@ -12,24 +13,21 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
+from jax.extend.core import Jaxpr, JaxprEqn
 
+from crewel.core.jaxprs import bind, called, interpret
 from crewel.core.trees import leaf_paths
 from crewel.transforms.elementwise import RULES, Plan, Step
 from crewel.transforms.inverse_check import verify
 
 Tree = Any
 
-_CALLS = {
-    *("jit", "pjit", "closed_call", "core_call", "remat", "remat2", "checkpoint"),
-    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr"),
-}
 _MOVES = {
     *("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose", "rev"),
     *("slice", "dynamic_slice", "gather", "copy", "copy_p"),
 }
-# The equations that `jax.nn.softplus` and `jnp.logaddexp` are made of; `exp` and `log1p` must be
-# among them, nothing else may be.
+# The primitives that `jax.nn.softplus` and `jnp.logaddexp` consist of. `exp` and `log1p` must be
+# among them, and nothing else may be.
 _LOGADDEXP = {
     *("exp", "log1p", "max", "abs", "neg", "sub", "add", "ne", "eq", "gt", "ge", "lt", "le"),
     *("select_n", "broadcast_in_dim", "convert_element_type", "stop_gradient", "is_finite"),
@@ -48,20 +46,21 @@ class _Stuck(NamedTuple):
 
 
 def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tuple]:
-    """Read the elementwise chains off `fn`, and check them against it in numbers.
+    """Read the elementwise chains from the trace of `fn`, and check them numerically.
 
     Args:
-        fn: `jax.tree_util.Partial` from the unconstrained tree to the parameters.
+        fn: A `jax.tree_util.Partial` from the unconstrained tree to the parameters.
         u: An unconstrained tree, for its structure, shapes and dtypes.
         params: The parameters that `fn` must return, for their structure and shapes.
         remedy: What the user can pass instead; the last sentence of every error.
 
     Returns:
-        The plan, and its constants (a tuple for each output leaf).
+        The plan, and its constants (one tuple per output leaf).
 
     Raises:
-        ValueError: `fn` returns another structure or shape than `params`; it is not elementwise
-            and one-to-one; a leaf of `u` is unused or used twice; the check in numbers fails.
+        ValueError: `fn` does not return the structure and shapes of `params`; it is not
+            elementwise and one-to-one; a leaf of `u` is unused or used twice; or the numerical
+            check fails.
 
     Examples:
         >>> import jax.numpy as jnp
@@ -71,9 +70,10 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
         ['exp', 'mul']
     """
     closed, out = jax.make_jaxpr(fn, return_shape=True)(u)
-    check_like(out, params, "`transform_fn(u)`", f"u is taken to be like `test_point`. {remedy}")
+    hint = f"`u` is assumed to look like `test_point`. {remedy}"
+    check_like(out, params, "`transform_fn(u)`", hint)
     inputs, names = leaf_paths(u), leaf_paths(params)
-    found = _walk(closed.jaxpr, closed.consts, [_Chain(i) for i in range(len(inputs))])
+    found = interpret(closed, [_Chain(i) for i in range(len(inputs))], _rule, enter=None)
     for name, value in zip(names, found, strict=True):
         if not isinstance(value, _Chain):
             raise ValueError(f"`transform_fn` at leaf `{name}`: {_why(value, inputs)}. {remedy}")
@@ -84,8 +84,8 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
             raise ValueError(
                 f"`transform_fn` does not use leaf `{name}` of its input. {remedy}"
                 if not users
-                else f"`transform_fn` makes {' and '.join(users)} of the one leaf `{name}`, so its "
-                f"Jacobian has no determinant. {remedy}"
+                else f"`transform_fn` computes {' and '.join(users)} from the one leaf `{name}`, "
+                f"so its Jacobian has no determinant. {remedy}"
             )
     plan = Plan(
         jax.tree.structure(u),
@@ -100,7 +100,7 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
 
 
 def check_like(found: Tree, wanted: Tree, what: str, hint: str) -> None:
-    """Raise a ValueError when two trees differ in structure or in the shape of a leaf."""
+    """Raise a `ValueError` if two trees differ in structure or in the shape of a leaf."""
     if jax.tree.structure(found) != jax.tree.structure(wanted):
         raise ValueError(
             f"{what} has the structure {jax.tree.structure(found)}, and `test_point` has "
@@ -127,28 +127,16 @@ def _why(value: Any, inputs: list[str]) -> str:
     return f"`{value.primitive}` is not an elementwise one-to-one function that can be inverted"
 
 
-def _walk(jaxpr: Jaxpr, consts: list, args: list) -> list:
-    """The value of each output: a `_Chain`, a `_Stuck`, or an array that depends on no input."""
-    env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *args], strict=True))
-
-    def read(var):
-        return var.val if isinstance(var, Literal) else env[var]
-
-    for eqn in jaxpr.eqns:
-        env.update(zip(eqn.outvars, _equation(eqn, [read(v) for v in eqn.invars]), strict=True))
-    return [read(var) for var in jaxpr.outvars]
-
-
-def _equation(eqn: JaxprEqn, values: list) -> list:
+def _rule(eqn: JaxprEqn, values: list) -> list:
+    """The value of each result: a `_Chain`, a `_Stuck`, or an array that depends on no input."""
     moving = [i for i, value in enumerate(values) if isinstance(value, _Chain | _Stuck)]
-    body = _body(eqn)
+    body = called(eqn)
     if body is not None:
-        outs = _walk(body.jaxpr, body.consts, values)
+        outs = interpret(body, values, _rule, enter=None)
         chain = _softplus(body.jaxpr, eqn, values, moving, outs)
         return outs if chain is None else [chain]
     if not moving:
-        outs = eqn.primitive.bind(*values, **eqn.params)
-        return list(outs) if eqn.primitive.multiple_results else [outs]
+        return bind(eqn, values)
     first = next((values[i] for i in moving if isinstance(values[i], _Stuck)), None)
     if first is None and len(moving) == 1 and len(eqn.outvars) == 1:
         steps = _steps(eqn, values, moving[0])
@@ -163,25 +151,11 @@ def _equation(eqn: JaxprEqn, values: list) -> list:
 
 
 def _aval(var: Any) -> Any:
-    return var.aval  # with a shape and a dtype, which the type of `aval` does not promise
-
-
-def _body(eqn: JaxprEqn) -> ClosedJaxpr | None:
-    """The program inside an equation that only calls it (`jit`, custom derivatives, remat)."""
-    # Oryx, once imported, puts functions such as softplus into calls of their own name.
-    of_oryx = {"jaxpr", "in_tree", "out_tree", "num_consts"} <= set(eqn.params)
-    if eqn.primitive.name not in _CALLS and not of_oryx:
-        return None
-    for param in eqn.params.values():
-        if isinstance(param, ClosedJaxpr):
-            return param
-        if isinstance(param, Jaxpr):
-            return ClosedJaxpr(param, ())
-    return None
+    return var.aval  # it has a shape and a dtype, which JAX's type for `aval` does not promise
 
 
 def _softplus(jaxpr: Jaxpr, eqn: JaxprEqn, values: list, moving: list, outs: list) -> Any:
-    """`logaddexp(x, c)` uses `x` several times, so it is known by what its body is made of."""
+    """`logaddexp(x, c)` uses `x` several times, so the primitives in its body identify it."""
     names = {inner.primitive.name for inner in jaxpr.eqns}
     chain = values[moving[0]] if len(moving) == 1 else None
     if not (
@@ -199,7 +173,7 @@ def _softplus(jaxpr: Jaxpr, eqn: JaxprEqn, values: list, moving: list, outs: lis
 
 
 def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
-    """The steps that an equation stands for, its operand `at` being the chain; None: no rule."""
+    """The steps of an equation whose operand `at` is the chain; `None` if no rule knows it."""
     name, x, y = eqn.primitive.name, _aval(eqn.invars[at]), _aval(eqn.outvars[0])
     if name in _MOVES and x.size == y.size:
         return _move(eqn, values, at)
@@ -220,11 +194,11 @@ def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
 
 
 def _move(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
-    """Steps of an equation that moves elements; what it does to their numbers tells how."""
+    """The steps of an equation that moves elements, found by moving their indices with it."""
     before, after = _aval(eqn.invars[at]).shape, _aval(eqn.outvars[0]).shape
     where = np.arange(_aval(eqn.invars[at]).size, dtype=np.int32)
     values = [jnp.asarray(where.reshape(before)) if i == at else v for i, v in enumerate(values)]
-    moved = np.ravel(eqn.primitive.bind(*values, **eqn.params))
+    moved = np.ravel(bind(eqn, values)[0])
     if not np.array_equal(np.sort(moved), where):
         return None
     if np.array_equal(moved, where):
@@ -238,7 +212,7 @@ def _move(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
 
 
 def _fuse(steps: tuple, dtype: Any) -> tuple:
-    """Replace `log(c + exp(x))` and `log1p(exp(x))` by `logaddexp`, whose tails are right."""
+    """Replace `log(c + exp(x))` and `log1p(exp(x))` by `logaddexp`, accurate in the tails."""
     match [step.rule for step, _ in steps[-3:]]:
         case [*_, "exp", "log1p"]:
             return (*steps[:-2], (Step("logaddexp"), jnp.zeros((), dtype)))

@@ -1,8 +1,8 @@
-"""Compare an automatically found inverse and log|det J| with the function itself, in numbers.
+"""Compare an automatically found inverse and log|det J| with the function itself, numerically.
 
-Each value may differ by what rounding explains, and rounding is measured along the chain: a
-relative error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`, and
-so does an absolute error of the smallest float.
+Values may differ by as much as rounding explains. That is estimated along the chain: a relative
+error `eps` in an intermediate value `z` moves the input by `eps |z| / |dz/dx|`, and an absolute
+error of the smallest float moves it in the same way.
 """
 
 from collections.abc import Callable
@@ -18,22 +18,22 @@ from crewel.transforms.elementwise import Plan, Step, invert, stages
 Tree = Any
 
 _FILLS = (-3.9, 3.6, -2.6, 2.3, -1.7, 1.4, -0.9, 0.7, -0.3, 0.2, -7.3, 6.8)
-_SAMPLE = 64  # elements of a leaf that are looked at
+_SAMPLE = 64  # elements checked per leaf
 
 
 def verify(fn: Callable, plan: Plan, consts: tuple, u: Tree, names: list[str], remedy: str) -> None:
     """Compare `plan` with `fn` at several points of the real line.
 
-    Leaves that stay as they are are not looked at, and of the others `_SAMPLE` elements: then a
-    network of many leaves costs little.
+    Leaves that do not change are skipped, and only `_SAMPLE` elements of each other leaf are
+    checked, so a network with many leaves costs little.
 
     Raises:
-        ValueError: They differ by more than rounding explains, or `fn` gives NaN, or it is
-            constant or overflows at nearly all points. It names the leaf, by `names`.
+        ValueError: They differ by more than rounding explains, `fn` returns NaN, or `fn` is
+            constant or overflows at nearly all points. The message names the leaf, from `names`.
     """
     fills = np.asarray(_FILLS, np.float32)
     for i, row in _evaluate(fn, plan, consts, u, fills).items():
-        # Not compiled: all leaves have one shape here, so each operation compiles but once.
+        # Not jitted: all leaves have the same shape here, so each operation compiles only once.
         result = {
             k: np.asarray(v).reshape(len(fills), -1)
             for k, v in _compare(plan.chains[i], *row).items()
@@ -47,7 +47,7 @@ def _moves(chain: tuple[Step, ...]) -> bool:
 
 @jax.jit
 def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array) -> dict:
-    """Constants, input, output and slope of each leaf that is not left alone; inputs by fill."""
+    """The constants, input, output and slope of each leaf that changes, for each fill value."""
     shapes = [leaf.shape for leaf in jax.tree.leaves(u)]
     looked_at = [i for i, chain in enumerate(plan.chains) if chain and 0 not in shapes[i]]
 
@@ -60,12 +60,12 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
         return jnp.broadcast_to(array, shape).reshape(-1)[places]
 
     def at(value):
-        def spread(leaf):  # no two elements of a leaf alike, so that a misplaced one shows
+        def spread(leaf):  # all elements of a leaf differ, so that a misplaced one shows
             places = jnp.arange(leaf.size) * 0.618 % 1.0
             return (value * (1 + 0.1 * places)).reshape(leaf.shape).astype(leaf.dtype)
 
         point = jax.tree.map(spread, u)
-        # One entry in each row and column of the Jacobian: its transpose times ones gives them all.
+        # Each row and column of the Jacobian has one entry: its transpose times ones lists them.
         out, pullback = jax.vjp(fn, point)
         slope = pullback(jax.tree.map(jnp.ones_like, out))[0]
         x, y, dy = (jax.tree.leaves(tree) for tree in (point, out, slope))
@@ -80,13 +80,13 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
 
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
 def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
-    """By element: is it defined, does it count, and how far off is it against rounding."""
+    """For each element: whether it is defined and counts, and its errors relative to rounding."""
     again, log_slope, noise = x, jnp.zeros_like(x), jnp.abs(x)
     miss, eps = jnp.abs(invert(chain, consts, y) - x), jnp.finfo(x.dtype).eps
     for rule, c, before, again in stages(chain, consts, x):
         eps = max(eps, jnp.finfo(again.dtype).eps)
         if rule.log_slope is None:
-            if before.dtype == again.dtype:  # elements move: so does all that belongs to them
+            if before.dtype == again.dtype:  # elements move, and so do their slopes and errors
                 moved = (rule.forward(v, c) for v in (log_slope, noise, miss, slope))
                 log_slope, noise, miss, slope = moved
         else:
@@ -112,7 +112,7 @@ def _judge(name: str, chain: tuple, seen: dict, fills: np.ndarray, remedy: str) 
     undefined = seen["undefined"].any(1)
     if undefined.any():
         raise ValueError(
-            f"{where} gives NaN for an input near {fills[undefined.argmax()]:g}: it must be "
+            f"{where} gives NaN for an input near {fills[undefined.argmax()]:g}. It must be "
             f"defined on the whole real line. {remedy}"
         )
     if seen["counts"].sum(0).min() < 2:
@@ -125,6 +125,6 @@ def _judge(name: str, chain: tuple, seen: dict, fills: np.ndarray, remedy: str) 
         if worst.max() > 1:
             raise ValueError(
                 f"{where}: the {what} that was found for it is wrong near the input "
-                f"{fills[worst.argmax()]:g}. Either the function is not one-to-one (as `x**2`), "
-                f"or it was not understood. {remedy}"
+                f"{fills[worst.argmax()]:g}. Either the function is not one-to-one (like `x**2`), "
+                f"or Crewel did not recognize it. {remedy}"
             )

@@ -40,7 +40,7 @@ NOT_INVERTIBLE = {
     ),
     "used_twice": (
         lambda u: {"Dense_0": {k: u["Dense_0"]["bias"] for k in ("kernel", "bias")}},
-        "makes `Dense_0.bias` and `Dense_0.kernel` of the one leaf `Dense_0.bias`",
+        "computes `Dense_0.bias` and `Dense_0.kernel` from the one leaf `Dense_0.bias`",
     ),
     "structure": (lambda u: u["Dense_0"], "has the structure"),
     "shape": (on_kernel(lambda x: x[:2]), r"has shape \(2,\) at leaf `Dense_0.kernel`"),

@@ -1,8 +1,10 @@
-"""Probabilistic programs of Oryx, with nested scopes: named random values are the parameters."""
+"""Probabilistic programs written in Oryx: the named random values are the parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,47 +12,74 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import ClosedJaxpr, JaxprEqn
 from jax.tree_util import Partial
 
 from crewel.core.compiling import Frozen, thaw
+from crewel.core.jaxprs import Body, bodies, equations
 from crewel.core.trees import leaf_paths
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
 
+_RANDOM = "random_variable"  # Oryx's primitive
+
+_lock = threading.RLock()  # held to move an entry and to count, never while a program is traced
+_users: Counter[Hashable] = Counter()
+_removed: dict[Hashable, Any] = {}  # entries that are out of their table
+
+
+@contextmanager
+def _without(table: dict[Any, Any], key: Hashable) -> Iterator[None]:
+    """Keep an entry out of a table that all threads share, while any of them is inside.
+
+    The first thread to enter removes the entry, and the last one to leave puts it back. Uses may
+    be nested, and an exception counts as leaving. A key must not be used with two tables.
+    """
+    with _lock:
+        if key in table:
+            _removed[key] = table.pop(key)
+        _users[key] += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users[key] -= 1
+            if not _users[key]:
+                del _users[key]
+                if key in _removed:
+                    table[key] = _removed.pop(key)
+
 
 @contextmanager
 def _oryx() -> Iterator[Any]:
-    """Oryx's `ppl`, with its own rule for `jax.vmap` where JAX 0.5 looks for one.
+    """Oryx's `ppl`, with Oryx's own rule for `jax.vmap` in force.
 
     Oryx 0.2.9 has two rules for random variables under `vmap`: its own, and a general one that
-    evaluates them and so loses their density without a word. JAX 0.5 asks for the general one
-    first, even of what is not mapped: the weights of a network that is mapped over rows would have
-    no prior. It is laid aside while a program is traced, and put back.
+    replaces them by their sampling code and so loses their density without an error. JAX 0.5
+    tries the general one first, and even for what is not mapped, so the weights of a network that
+    is mapped over rows would have no prior. JAX finds rules by primitive in one table and offers
+    no other way to choose, so the general rule is removed while a program is traced.
     """
     try:
         from oryx.core import ppl
         from oryx.distributions.distribution_extensions import random_variable_p
     except (ImportError, AttributeError) as error:  # on JAX from 0.6 on, `import oryx` fails so
         raise ImportError(
-            "Oryx is missing, or does not import: 0.2.9, its last release, needs JAX up to 0.5 "
-            f"(this is {jax.__version__}). Use an environment of its own, on Python 3.11: "
+            "Oryx is missing or cannot be imported. Its last release, 0.2.9, needs JAX 0.5 or "
+            f"older (this is {jax.__version__}). Use a separate environment on Python 3.11: "
             "pip install 'crewel[oryx]'. That extra cannot be combined with `crewel[all]`. To stay "
-            "here, write the model in NumPyro: `Model.from_numpyro`."
+            "in this environment, write the model in NumPyro: `Model.from_numpyro`."
         ) from error
     from jax.interpreters import batching
 
-    general = batching.fancy_primitive_batchers.pop(random_variable_p, None)
-    try:
+    with _without(batching.fancy_primitive_batchers, random_variable_p):
         yield ppl
-    finally:
-        if general is not None:
-            batching.fancy_primitive_batchers[random_variable_p] = general
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["arrays", "observed"], meta_fields=["code"])
 @dataclass(frozen=True)
 class _Program:
-    """A program with its arguments: arrays are leaves, all else is structure.
+    """A program with its arguments: arrays are leaves, and the rest is structure.
 
     Attributes:
         arrays: the arrays among the arguments.
@@ -69,15 +98,15 @@ class _Program:
 
 
 def _merge(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
-    """Two nested dicts in one."""
+    """Merge two nested dicts."""
     both = {k: _merge(one[k], other[k]) for k in one if k in other and isinstance(one[k], Mapping)}
     return {**one, **other, **both}
 
 
-def _without(sample: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested dict less the names in another; scopes left empty go too."""
+def _less(sample: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested dict without the names in another, and without scopes that this leaves empty."""
     left = {
-        k: _without(v, names[k]) if k in names and isinstance(v, Mapping) else v
+        k: _less(v, names[k]) if k in names and isinstance(v, Mapping) else v
         for k, v in sample.items()
         if k not in names or isinstance(v, Mapping)
     }
@@ -105,19 +134,19 @@ def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Ar
 
 def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
     raise ValueError(
-        "Oryx gives the log likelihood of all data at once, and `log_likelihood` needs that of "
-        "each datum. Evaluate the likelihood's `log_prob` over `post.draws`."
+        "Oryx gives the log likelihood of all data at once, and `log_likelihood` needs one value "
+        "per datum. Evaluate the likelihood's `log_prob` over `post.draws`."
     )
 
 
 def _sample(program: _Program, key: Any) -> dict[str, Any]:
     fn, args = program.parts()
     with _oryx() as ppl:
-        return _without(ppl.joint_sample(fn)(key, *args), program.observed)
+        return _less(ppl.joint_sample(fn)(key, *args), program.observed)
 
 
 def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
-    """The random values that are no parameters, and what the program returns, as `output`."""
+    """The random values that are not parameters, and the program's return value as `output`."""
     fn, args = program.parts()
     with _oryx() as ppl:
         output, made = ppl.trace(ppl.intervene(fn, **params))(key, *args)
@@ -126,26 +155,26 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
 
 def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
     if kwargs:
-        raise TypeError(f"An Oryx program takes no keywords, got {', '.join(kwargs)}.")
+        raise TypeError(
+            f"An Oryx program takes no keywords, got {', '.join(kwargs)}. Pass the new arguments "
+            "by position."
+        )
     frozen = Frozen({"fn": program.parts()[0], "args": args}, "Argument")
     return replace(program, arrays=frozen.arrays, code=frozen.static)
 
 
-def _random_values(jaxpr: Any) -> int:
+def _random_values(program: ClosedJaxpr) -> int:
     """How many values a traced program draws from distributions whose density Oryx knows."""
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "random_variable":
-            total += len(equation.outvars)
-            continue
-        for param in equation.params.values():
-            inner = getattr(param, "jaxpr", param)
-            total += _random_values(inner) if hasattr(inner, "eqns") else 0
-    return total
+
+    def within(eqn: JaxprEqn) -> list[Body]:
+        return [] if eqn.primitive.name == _RANDOM else bodies(eqn)
+
+    found = (eqn for eqn in equations(program, within) if eqn.primitive.name == _RANDOM)
+    return sum(len(eqn.outvars) for eqn in found)
 
 
 def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
-    """The program's random variables.
+    """The names of the program's random variables.
 
     Raises:
         ValueError: Oryx knows the density of fewer values than the program names.
@@ -154,12 +183,12 @@ def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
         jaxpr, sample = jax.make_jaxpr(ppl.joint_sample(fn), return_shape=True)(
             jax.random.key(0), *args
         )
-    names, known = leaf_paths(sample), _random_values(jaxpr.jaxpr)
+    names, known = leaf_paths(sample), _random_values(jaxpr)
     if known < len(names):
         raise ValueError(
             f"The program names {len(names)} values, {', '.join(f'`{n}`' for n in names)}, and "
             f"Oryx knows the density of {known} of them. Name only what is drawn from a "
-            "distribution of `oryx.distributions`: not `jax.random.normal`, nor a function of "
+            "distribution of `oryx.distributions`: not `jax.random.normal`, and not a function of "
             "other values."
         )
     return names

@@ -1,23 +1,35 @@
-"""Which layer of a network is its last one."""
+"""Find the last layer of a network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-from jax.extend.core import ClosedJaxpr, Jaxpr, Literal
+from jax.extend.core import JaxprEqn
 
+from crewel.core.jaxprs import Body, bodies, interpret
 from crewel.priors.patterns import listing
 
-_Value = tuple[frozenset[str], bool]  # the parameters it is made of; whether it depends on `x`
 _LOOPS = ("scan", "while", "cond")
 
 
-def last_layer(apply: Any, params: Any, shapes: Mapping[str, Any], x: Any) -> set[str]:
-    """The paths of the layer whose parameters meet the data last, told from a trace.
+class _Value(NamedTuple):
+    """What a value is computed from.
 
-    Names do not tell it: `LayerNorm_0` sorts behind `Dense_2`, and may come before it.
+    Attributes:
+        paths: the parameters, unless data are involved too.
+        data: whether it depends on `x`.
+    """
+
+    paths: frozenset[str]
+    data: bool
+
+
+def last_layer(apply: Any, params: Any, shapes: Mapping[str, Any], x: Any) -> set[str]:
+    """The paths of the layer whose parameters meet the data last, as a trace shows it.
+
+    Names do not show it: `LayerNorm_0` sorts after `Dense_2`, and may come before it.
 
     Args:
         apply: `(params, x) -> outputs`.
@@ -26,13 +38,26 @@ def last_layer(apply: Any, params: Any, shapes: Mapping[str, Any], x: Any) -> se
         x: a few rows.
 
     Raises:
-        ValueError: they are in no layer of their own, or several layers meet the data at once.
+        ValueError: the last parameters that meet the data do not belong to exactly one layer.
     """
     closed = jax.make_jaxpr(apply)(params, x)
-    rows = len(jax.tree.leaves(x))
-    leaves: list[_Value] = [(frozenset([path]), False) for path in shapes]
-    met: list[frozenset[str]] = []
-    _walk(closed, [*leaves, *[(frozenset(), True)] * rows], met)
+    leaves: list[_Value] = [_Value(frozenset([path]), False) for path in shapes]
+    data = _Value(frozenset(), True)
+    met: list[frozenset[str]] = []  # the parameters of every step in which they meet the data
+
+    def rule(eqn: JaxprEqn, values: list[_Value]) -> list[_Value]:
+        paths = frozenset().union(*(value.paths for value in values if not value.data))
+        meets_data = any(value.data for value in values)
+        if meets_data and paths:
+            met.append(paths)
+        made = data if meets_data else _Value(paths, False)
+        return [made] * len(eqn.outvars)
+
+    def constant(value: Any, aval: Any) -> _Value:
+        return _Value(frozenset(), False)
+
+    given = [*leaves, *[data] * len(jax.tree.leaves(x))]
+    interpret(closed, given, rule, enter=_inside, constant=constant)
     layers = {path.rpartition(".")[0] for path in (met[-1] if met else ())}
     if len(layers) != 1 or layers == {""}:
         raise ValueError(
@@ -44,27 +69,11 @@ def last_layer(apply: Any, params: Any, shapes: Mapping[str, Any], x: Any) -> se
     return {path for path in shapes if path.startswith(layer)}
 
 
-def _walk(closed: ClosedJaxpr | Jaxpr, args: list[_Value], met: list[Any]) -> list[_Value]:
-    """Follow the equations; note in `met` the parameters of every step that meets the data."""
-    jaxpr = closed.jaxpr if isinstance(closed, ClosedJaxpr) else closed
-    nothing: _Value = (frozenset(), False)
-    env = dict(zip(jaxpr.invars, args, strict=True)) | dict.fromkeys(jaxpr.constvars, nothing)
-
-    def read(var):
-        return nothing if isinstance(var, Literal) else env[var]
-
-    for eqn in jaxpr.eqns:
-        values = [read(var) for var in eqn.invars]
-        bodies = [v for v in eqn.params.values() if isinstance(v, ClosedJaxpr | Jaxpr)]
-        inner = bodies[0] if len(bodies) == 1 and eqn.primitive.name not in _LOOPS else None
-        body = inner.jaxpr if isinstance(inner, ClosedJaxpr) else inner
-        if body is not None and len(body.invars) == len(values):
-            outs = _walk(body, values, met)
-        else:
-            made_of = frozenset().union(*(paths for paths, data in values if not data))
-            data = any(data for _, data in values)
-            if data and made_of:
-                met.append(made_of)
-            outs = [(frozenset() if data else made_of, data)] * len(eqn.outvars)
-        env.update(zip(eqn.outvars, outs, strict=True))
-    return [read(var) for var in jaxpr.outvars]
+def _inside(eqn: JaxprEqn) -> Body | None:
+    """The program of any equation but a loop, known or not, that runs it on its own operands."""
+    found = bodies(eqn)
+    if len(found) != 1 or eqn.primitive.name in _LOOPS:
+        return None
+    jaxpr, consts = found[0]
+    operands = len(jaxpr.constvars) + len(jaxpr.invars) - len(consts)
+    return found[0] if operands == len(eqn.invars) else None
