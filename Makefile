@@ -9,7 +9,7 @@ help:
 	@echo '                  those that look at the driver alone'
 	@echo 'make test-slow    the tests that take minutes'
 	@echo 'make bench        Crewel against its backends and against bayeux'
-	@echo 'make lint         ruff and pyright'
+	@echo 'make lint         ruff, pyright and import-linter'
 	@echo 'make docs         the documentation, into site/'
 	@echo 'make clean        removes what tools leave behind, keeps the environments'
 	@echo 'make venv         .venv, the current lane; likewise venv-newest and venv-bayeux'
@@ -122,6 +122,7 @@ lint: $(VENV)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/lint-imports --no-cache --no-logo
 
 docs: .venv/.stamp-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
