@@ -17,7 +17,7 @@ from crewel.core.options import backend_options, settings_of
 from crewel.core.trees import named_leaves
 from crewel.run import blocks
 
-SAMPLERS = [row for row in cw.ALGORITHMS if row.family in ("mcmc", "sgmcmc")]
+SAMPLERS = [row for row in cw.ALGORITHMS if row.family.name in ("mcmc", "sgmcmc")]
 OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family.name == "optimize" and row.test_budget]
 FITS = [row for row in cw.ALGORITHMS if row.family.name == "vi"]
 SMALL = {"num_warmup": 20, "num_steps": 20, "num_draws": 12, "thinning": 3, "progress": False}
