@@ -14,7 +14,7 @@ class State(NamedTuple):
 
 
 def random_walk(log_density, scale=0.5):
-    """A function `(key, state) -> (state, acceptance rate)`; steps of standard deviation `scale`."""
+    """A function `(key, state) -> (state, rate)`, with steps of standard deviation `scale`."""
 
     def step(key, state):
         accept_key, *keys = jax.random.split(key, 1 + len(jax.tree.leaves(state.position)))
