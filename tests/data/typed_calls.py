@@ -27,6 +27,6 @@ def wrong(model: cw.Model) -> None:
     model.mcmc.numpyro_nuts(chain_method="paralel")  # pyright: ignore[reportArgumentType]
     model.mcmc.numpyro_nuts(num_draws="many")  # pyright: ignore[reportArgumentType]
     model.mcmc.numpyro_nuts(num_particles=8)  # pyright: ignore[reportCallIssue]
-    model.mcmc.numpyro_nutz  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    model.optimise  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    print(model.mcmc.numpyro_nutz)  # pyright: ignore
+    print(model.optimise)  # pyright: ignore
     model.optimize.optimistix_levenberg_marquardt()  # pyright: ignore[reportCallIssue]
