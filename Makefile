@@ -9,7 +9,8 @@ help:
 	@echo '                  those that look at the driver alone'
 	@echo 'make test-slow    the tests that take minutes'
 	@echo 'make bench        Crewel against its backends and against bayeux'
-	@echo 'make lint         ruff and pyright'
+	@echo 'make lint         ruff, pyright and import-linter'
+	@echo 'make stubs        crewel/methods.pyi, anew from the algorithms and their options'
 	@echo 'make docs         the documentation, into site/'
 	@echo 'make clean        removes what tools leave behind, keeps the environments'
 	@echo 'make venv         .venv, the current lane; likewise venv-newest and venv-bayeux'
@@ -18,7 +19,7 @@ help:
 	@echo 'make venv PYTHON=/path/to/python chooses the interpreter of .venv.'
 
 .PHONY: help venv venv-newest venv-bayeux demo test test-current test-bayeux test-newest \
-	test-slow bench lint docs clean
+	test-slow bench lint stubs docs clean
 .NOTPARALLEL:
 
 # The first Python of the wanted versions, best first: by its name, as `python3`, from pyenv. Each
@@ -122,6 +123,10 @@ lint: $(VENV)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/lint-imports --no-cache --no-logo
+
+stubs: $(VENV)
+	.venv/bin/python -m tools.make_stubs
 
 docs: .venv/.stamp-docs
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict

@@ -5,6 +5,7 @@ from crewel.adapters import register as register
 from crewel.core.families import FAMILIES as FAMILIES
 from crewel.core.protocol import Algorithm as Algorithm
 from crewel.core.protocol import Backend as Backend
+from crewel.core.protocol import EngineResult as EngineResult
 from crewel.core.protocol import SteppedWarmup as SteppedWarmup
 from crewel.model import Model as Model
 from crewel.posterior.posterior import Posterior as Posterior

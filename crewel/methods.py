@@ -4,32 +4,41 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crewel.adapters import ALGORITHMS
 from crewel.core.families import FAMILIES
+from crewel.core.model_like import ModelLike
 from crewel.core.options import REQUIRED, backend_options, settings_of
-from crewel.core.protocol import Algorithm, Family
+from crewel.core.protocol import Algorithm, Family, Seed
 from crewel.posterior.posterior import Posterior
 from crewel.run import driver
+
+if TYPE_CHECKING:
+    from crewel.checks.report import DebugReport
+
+
+class _Doc:
+    """The docstring: of the class its own, of an instance that of its algorithm."""
+
+    def __init__(self, of_class: str):
+        self.of_class = of_class
+
+    def __get__(self, method: Method | None, owner: type[Method]) -> str:
+        return self.of_class if method is None else method._description()
 
 
 class Method:
     """One algorithm on one model: call it with a seed."""
 
-    def __init__(self, model: Any, row: Algorithm):
+    __doc__ = _Doc(str(__doc__))  # pyright: ignore[reportAssignmentType]
+
+    def __init__(self, model: ModelLike, row: Algorithm):
         """Bind a row to a model."""
         self.model = model
         self.row = row
-        settings = ", ".join(f"{name}={value!r}" for name, value in settings_of(row).items())
-        self.__doc__ = (
-            f"{row.summary}.\n\n"
-            + (f"Bias: {row.bias}\n\n" if row.bias else "")
-            + f"Reference: {row.reference}\n\nSettings: {settings}.\n"
-            f"All other keywords go to {' and '.join(row.option_sources)}."
-        )
 
     @property
     def name(self) -> str:
@@ -43,6 +52,22 @@ class Method:
             ImportError: the backend is missing, broken or too old.
         """
         return settings_of(self.row) | backend_options(self.row)
+
+    def _description(self) -> str:
+        """What `help` says: summary, bias, paper, settings and options with their defaults."""
+        row, sources = self.row, " and ".join(self.row.option_sources)
+        try:
+            options = _defaults(backend_options(row)) or "none"
+        except ImportError as error:
+            options = f"unknown. {error}"
+        parts = [
+            f"{row.summary}.",
+            f"Bias: {row.bias}" if row.bias else "",
+            f"Reference: {row.reference}",
+            f"Settings: {_defaults(settings_of(row))}.",
+            f"Options of {sources}: {options}." if sources else "",
+        ]
+        return "\n\n".join(filter(None, parts))
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -60,12 +85,12 @@ class Method:
         ]
         return inspect.Signature([seed, *others], return_annotation=Posterior)
 
-    def __call__(self, seed: Any = 0, **kwargs: Any) -> Posterior:
+    def __call__(self, seed: Seed = 0, **kwargs: Any) -> Posterior:
         """Run it. See `options()` for the keywords; returns a `Posterior`."""
         return driver.run(self.model, self.row, seed, **kwargs)
 
-    def debug(self, seed: Any = 0, **kwargs: Any) -> Any:
-        """Check the model and the call that is about to be made; see `crewel.checks.debug.debug`."""
+    def debug(self, seed: Seed = 0, **kwargs: Any) -> DebugReport:
+        """Check the model and the call to be made; see `crewel.checks.debug.debug`."""
         from crewel.checks import debug
 
         return debug.debug(self.model, seed, row=self.row, **kwargs)
@@ -75,10 +100,16 @@ class Method:
         return f"<{self.row.family.name}.{self.row.name}: {self.row.summary}>"
 
 
+def _defaults(keywords: Mapping[str, Any]) -> str:
+    return ", ".join(
+        name if value is REQUIRED else f"{name}={value!r}" for name, value in keywords.items()
+    )
+
+
 class Namespace:
     """The algorithms of one family on one model, as attributes."""
 
-    def __init__(self, model: Any, family: Family):
+    def __init__(self, model: ModelLike, family: Family):
         """Bind a family to a model."""
         self._model = model
         self._family = family

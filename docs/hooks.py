@@ -4,27 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from crewel import ALGORITHMS
+from crewel import ALGORITHMS, FAMILIES
 from crewel.core.options import settings_of
 
-FAMILIES = {
-    "mcmc": "Markov chain Monte Carlo",
-    "sgmcmc": "Stochastic-gradient MCMC, on minibatches",
-    "optimize": "Optimizers: modes and deep ensembles",
-    "vi": "Variational inference",
-    "laplace": "Laplace approximations",
-}
 MARK = "<!-- algorithms -->"
 
 
 def algorithms() -> str:
     """A Markdown table for each family that has rows."""
     parts = []
-    for family, title in FAMILIES.items():
-        rows = [row for row in ALGORITHMS if row.family.name == family]
+    for family in FAMILIES.values():
+        rows = [row for row in ALGORITHMS if row.family is family]
         if not rows:
             continue
-        parts += [f"## {title}: `model.{family}`", ""]
+        parts += [f"## {family.title}: `model.{family.name}`", ""]
         parts += [
             "| name | what it is | needs | install | paper |",
             "| --- | --- | --- | --- | --- |",

@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import pkgutil
-import warnings
 from collections.abc import Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
 from crewel.core.protocol import Algorithm
+from crewel.core.warning import warn
 
 ENTRY_POINT = "crewel.algorithms"
 
@@ -33,20 +33,14 @@ class Algorithms(Sequence[Algorithm]):
 
     def _all(self) -> dict[str, Algorithm]:
         if self._rows is None:
-            self._rows = {}
-            for row in (*_own(), *_of_others()):
-                self.add(row)
+            rows = {row.name: row for row in _own()}
+            _add_others(rows)
+            self._rows = rows
         return self._rows
 
     def add(self, row: Algorithm) -> None:
         """Add a row; see `register`."""
-        if not isinstance(row, Algorithm):
-            raise TypeError(f"`register` needs a `crewel.Algorithm`, got a {type(row).__name__}.")
-        rows = self._all()
-        if rows.setdefault(row.name, row) is not row:
-            raise ValueError(
-                f"There is an algorithm `{row.name}` already. Give yours another name."
-            )
+        _add(self._all(), row)
 
     def __iter__(self) -> Iterator[Algorithm]:
         """The rows, those of one backend together."""
@@ -74,16 +68,23 @@ def _own() -> Iterator[Algorithm]:
         yield from getattr(importlib.import_module(f"{__name__}.{module}"), "ROWS", ())
 
 
-def _of_others() -> Iterator[Algorithm]:
+def _add_others(rows: dict[str, Algorithm]) -> None:
     for entry in importlib.metadata.entry_points(group=ENTRY_POINT):
         try:
-            yield from entry.load()
-        except Exception as error:  # a broken package must not break `import crewel`
-            warnings.warn(
+            for row in entry.load():
+                _add(rows, row)
+        except Exception as error:  # a broken package must not break Crewel
+            warn(
                 f"The algorithms of `{entry.value}` cannot be loaded: "
-                f"{type(error).__name__}: {error}",
-                stacklevel=2,
+                f"{type(error).__name__}: {error}"
             )
+
+
+def _add(rows: dict[str, Algorithm], row: Any) -> None:
+    if not isinstance(row, Algorithm):
+        raise TypeError(f"An algorithm must be a `crewel.Algorithm`, got a {type(row).__name__}.")
+    if rows.setdefault(row.name, row) is not row:
+        raise ValueError(f"There is an algorithm `{row.name}` already. Give yours another name.")
 
 
 ALGORITHMS = Algorithms()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from crewel.adapters import ALGORITHMS
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _CHECKS = str(Path(__file__).resolve().parent)
 _STANDARD = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
+# Beside the backends.
 _LIBRARIES = {
-    *("jax", "jaxlib", "flax", "haiku", "equinox", "numpyro", "blackjax", "optax", "numpy"),
-    *("tensorflow_probability", "oryx", "pymc", "pytensor", "scipy", "jaxtyping", "beartype"),
+    *("jax", "jaxlib", "flax", "haiku", "equinox", "numpy", "scipy"),
+    *("oryx", "pymc", "pytensor", "jaxtyping", "beartype"),
 }
 
 
@@ -45,8 +49,13 @@ def is_library(file: str) -> bool:
         return True
     package = _package(file)
     if package is not None:
-        return package in _LIBRARIES
+        return package in _LIBRARIES or package in _backends()
     return any(file.startswith(str(Path(folder)) + "/") for folder in _STANDARD if folder)
+
+
+@functools.cache
+def _backends() -> frozenset[str]:
+    return frozenset(row.backend.package for row in ALGORITHMS)
 
 
 def _package(file: str) -> str | None:

@@ -79,7 +79,7 @@ def gaussian_prior(given: Any, test_point: Any, transform_fn: Any) -> Any:
             ends = zip(shape[::-1], leaf.shape[::-1], strict=False)
             if len(shape) > leaf.ndim or any(given not in (1, own) for given, own in ends):
                 raise ValueError(
-                    f"The {what} in `gaussian_prior` at `{name}` has shape {shape}, which does not fit "
-                    f"the parameter's {leaf.shape}."
+                    f"The {what} in `gaussian_prior` at `{name}` has shape {shape}, which does not "
+                    f"fit the parameter's {leaf.shape}."
                 )
     return arrays(given)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import numpy as np
 
 from crewel.core.backends import Backend as Backend
 from crewel.core.families import Family as Family
@@ -25,6 +26,7 @@ from crewel.core.target import Target as Target
 from crewel.core.target import Transform as Transform
 
 Key = jax.Array  # a typed PRNG key
+Seed = int | np.integer[Any] | jax.Array | np.ndarray  # an integer, or a key, typed or raw
 State = PyTree  # whatever a backend carries from step to step
 Stats = dict[str, Any]  # scalars by ArviZ's names, per step
 Options = Mapping[str, Any]  # the backend's own keywords

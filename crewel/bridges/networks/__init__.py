@@ -51,10 +51,12 @@ def library(network: Any) -> str | None:
     """
     # Equinox makes stateful models as pairs `(model, state)`.
     head = network[0] if type(network) is tuple and network else network
-    modules = [cls.__module__ for cls in type(head).__mro__]
-    for prefix in NETWORKS:
-        if any(module == prefix or module.startswith(prefix + ".") for module in modules):
-            return prefix
+    prefixes = sorted(NETWORKS, key=len, reverse=True)
+    # A library may be built on another: its own bridge, for the more derived class, goes first.
+    for cls in type(head).__mro__:
+        for prefix in prefixes:
+            if f"{cls.__module__}.".startswith(f"{prefix}."):
+                return prefix
     return None
 
 

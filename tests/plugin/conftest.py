@@ -1,0 +1,3 @@
+"""Another package, as seen from Crewel: nothing here is a test."""
+
+collect_ignore_glob = ["*"]

@@ -1,0 +1,1 @@
+"""A package that brings Crewel one algorithm and one network library, as any package may."""
