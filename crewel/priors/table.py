@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from crewel.core.text import table
-from crewel.priors.hierarchical import is_centred, is_conditional, names_used
+from crewel.priors.hierarchical import is_centered, is_conditional, names_used
 
 
 class PriorTable:
@@ -25,17 +25,17 @@ class PriorTable:
         self.shapes = dict(shapes)
 
     def __getitem__(self, path: str) -> Any:
-        """The distribution of one parameter; of a hierarchical prior, a function of the latents."""
+        """The distribution of one parameter, or a function of the latents if it is hierarchical."""
         return self.priors[path]
 
     def __repr__(self) -> str:
-        """An aligned table."""
+        """Return an aligned table."""
         rows = [("parameter", "shape", "prior")]
         for path, prior in self.priors.items():
             if is_conditional(prior):
                 kind, used = names_used(prior, self.shapes)
                 text = f"{kind} given {', '.join(used)}"
-                text += "" if is_centred(prior) else ", non-centred"
+                text += "" if is_centered(prior) else ", non-centered"
             else:
                 text = describe(prior)
             rows.append((path, str(self.shapes[path]), text))
