@@ -841,7 +841,7 @@ def test_several_networks_wrong():
     networks = {"encoder": nn.Dense(HIDDEN), "head": nn.Dense(1)}
     with pytest.raises(ValueError, match="never calls \\['head'\\]"):
         cw.wrap(networks, x, y, likelihood="gaussian", combine=lambda nets, x: nets["encoder"](x))
-    with pytest.raises(TypeError, match="`call` is a dict by their names"):
+    with pytest.raises(TypeError, match="networks, `call` is a dict by their names"):
         cw.wrap(networks, x, y, likelihood="gaussian", combine=chain, call={"train": False})
     with pytest.raises(TypeError, match="pass them as a dict by name"):
         cw.wrap(nn.Dense(1), x, y, likelihood="gaussian", combine=chain)
@@ -905,4 +905,4 @@ def test_the_page_of_bridges_runs():
     scope: dict[str, Any] = {}
     for block in blocks:
         exec(compile(block, "docs/bridges.md", "exec"), scope)
-    assert repr(scope["model"].priors).count("Normal given tau, non-centred") == 4
+    assert repr(scope["model"].priors).count("Normal given tau, non-centered") == 4

@@ -24,7 +24,7 @@ SHAPES = {path: leaf.shape for path, leaf in named_leaves(PARAMS).items()}
 # Patterns
 
 
-def test_the_most_exact_pattern_holds():
+def test_the_most_specific_pattern_applies():
     given = ["*", "*.kernel", "Dense_1.*", "Dense_1.kernel", "Dense_[0]*.bias"]
     assert patterns.choose(given, SHAPES) == {
         "Dense_0.bias": "Dense_[0]*.bias",
@@ -39,7 +39,7 @@ def test_the_most_exact_pattern_holds():
     [
         (["*.kernel", "*.weight"], "The prior pattern `*.weight` matches no parameter"),
         (["*.kernel", "Dense_0.*"], "The prior patterns ['*.kernel', 'Dense_0.*'] all match "
-         "`Dense_0.kernel`, and none is more exact"),
+         "`Dense_0.kernel`, and none is more specific"),
         (["*.kernel"], "No prior pattern matches `Dense_0.bias`"),
         ([], "No prior pattern matches `Dense_0.bias`"),
     ],
@@ -135,7 +135,7 @@ def test_inside_a_program_every_leaf_keeps_its_own_prior():
     [
         (3.0, TypeError, "The prior for `Dense_0.bias` is a float"),
         (dist.Normal, TypeError, "`Dense_0.bias` is Normal; it must be a NumPyro distribution"),
-        ("wide", ValueError, "No prior is called `wide`; there is fan_in"),
+        ("wide", ValueError, "No prior is called `wide`. Use one of: fan_in"),
         (lambda path, shape: 1.0, TypeError, "returned a float for `Dense_0.bias`"),
         (dist.Normal(jnp.zeros(3), 1), ValueError,
          "`Dense_0.bias` has shape (3,), which does not fit the parameter's (5,)"),
@@ -242,7 +242,7 @@ def test_hierarchical_priors_in_the_table_and_at_the_start():
     assert repr(model.priors).splitlines() == [
         "parameter  shape   prior",
         "b          (1,)    Normal(loc=0, scale=2)",
-        "w          (4, 1)  Normal given mu, tau, non-centred",
+        "w          (4, 1)  Normal given mu, tau, non-centered",
         "sigma      ()      HalfNormal(scale=1)",
         "tau        ()      LogNormal(loc=0, scale=1)",
         "mu         ()      Normal(loc=0, scale=1)",
@@ -271,7 +271,7 @@ def test_relevance_of_inputs_one_scale_each():
     "prior, error, words",
     [
         (lambda p, s, latents: dist.Normal(0, latents["scale"]), KeyError,
-         "asks for the latent 'scale'; there are ['sigma', 'tau', 'mu']"),
+         "uses the latent 'scale', but `latents` has ['sigma', 'tau', 'mu']"),
         (lambda p, s, latents: latents["tau"], TypeError, "for `w`; it must return a NumPyro"),
         (lambda p, s, latents: dist.Uniform(0, latents["tau"]), ValueError,
          "support of the prior for `w` depends on a latent: Uniform"),
