@@ -17,7 +17,7 @@ from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Position, Target
 
 STAGES = 1000  # the most; if they do not suffice, the evidence is NaN
-_ACCEPTANCE = 0.8  # of the moves; each stage adjusts the step size towards it
+_ACCEPTANCE = 0.8  # of the moves; each stage adjusts the step size toward it
 
 
 def log_prior(target: Target, position: Position) -> jax.Array:

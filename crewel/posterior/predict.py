@@ -1,4 +1,4 @@
-"""How a network predicts, and how to evaluate functions of every draw in batches that fit memory."""
+"""How a network predicts, and how to evaluate functions of all draws in batches that fit memory."""
 
 from __future__ import annotations
 
