@@ -1,4 +1,4 @@
-"""Run all benchmarks, or those named, and print their tables: `python -m benchmarks [name ...]`."""
+"""Run all benchmarks, or those named, and print tables: `python -m benchmarks [name ...]`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Against bayeux 0.1.15 in its own lane: the same log density, the same work, second calls.
 
 Iris 4-50-50-3 with standard normal priors. bayeux runs in `.venv-bayeux` (`make venv-bayeux`), one
-process a method, in turn with Crewel in this one; the first call of each is not counted.
+process per method, in turn with Crewel in this process; the first call of each is not counted.
 `python -m benchmarks.against_bayeux METHOD` is bayeux's side.
 """
 
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 PYTHON = Path(".venv-bayeux/bin/python")
-# bayeux's keywords, Crewel's, and how many times faster Crewel is to be.
+# bayeux's keywords, Crewel's keywords, and how many times faster Crewel should be.
 CHAINS = {"num_chains": 4}
 WORK = {
     "mcmc.numpyro_nuts": (
@@ -74,7 +74,7 @@ def main() -> str:
     from benchmarks.common import iris_model, table
 
     if not PYTHON.exists():
-        return "Not run: bayeux's lane is not there, `make venv-bayeux` makes it."
+        return "Not run: bayeux's environment is missing. Create it with `make venv-bayeux`."
     model = iris_model()
     rows = []
     for method, (_, options, goal) in WORK.items():

@@ -26,21 +26,22 @@ class MLP(nn.Module):
 
 
 def iris_model() -> cw.Model:
-    """All 150 flowers, standardised; standard normal priors."""
+    """All 150 flowers, standardized, with standard normal priors."""
     x, y = load_iris(return_X_y=True)
     return cw.wrap(MLP(), (x - x.mean(0)) / x.std(0), y, likelihood="categorical")
 
 
 def starts(model: cw.Model, num_chains: int):
-    """The same initial positions for all contestants: draws of the prior."""
+    """The same initial positions for all contestants: draws from the prior."""
     keys = jax.random.split(jax.random.key(1), num_chains)
-    return jax.vmap(model.samplers["prior"])(keys)
+    return jax.vmap(model.initializers["prior"])(keys)
 
 
 def compete(*contestants: Callable[[int], object], rounds: int = 3) -> list[float]:
-    """Median seconds of each, run in turn with a new seed each round, after one round unmeasured.
+    """Median seconds of each contestant, run in turn, with a new seed in each round.
 
-    A contestant is a function of a seed that returns when its work is done.
+    The first round is not measured. A contestant is a function of a seed that returns when its
+    work is done.
     """
     seconds: list[list[float]] = [[] for _ in contestants]
     for round_ in range(rounds + 1):

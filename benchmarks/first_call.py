@@ -1,6 +1,6 @@
-"""What a first call costs, and what a second one traces and compiles: nothing.
+"""What a first call costs, and that a second call traces and compiles nothing.
 
-Iris 4-50-50-3, 4 chains, 200 + 200, tree depth 6; each algorithm in a process of its own.
+Iris 4-50-50-3, 4 chains, 200 + 200, tree depth 6; each algorithm in a separate process.
 """
 
 from __future__ import annotations

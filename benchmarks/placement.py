@@ -1,4 +1,4 @@
-"""What each `chain_method` takes: the measurement behind `"auto"`."""
+"""The time of each `chain_method`: the measurement behind `"auto"`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main() -> str:
         print(rows[-1], flush=True)
     blocks = []
     for size in (4, 8, 16, 32, 64, 128):
-        placement.PARTICLES_A_BLOCK = size
+        placement.PARTICLES_PER_BLOCK = size
         (seconds,) = compete(
             lambda seed: model.optimize.optax_adam(
                 seed=seed, num_particles=128, num_steps=500, progress=False
@@ -39,7 +39,7 @@ def main() -> str:
     return "\n\n".join(
         [
             table(["seconds", "parallel (auto)", "vectorized", "sequential"], rows),
-            table(["`optax_adam`, 128 particles × 500 steps: particles a block", "s"], blocks),
+            table(["`optax_adam`, 128 particles × 500 steps: particles per block", "s"], blocks),
         ]
     )
 

@@ -1,8 +1,8 @@
-"""Second call against the same backend driven by hand, and against NumPyro's own `MCMC`.
+"""A second call against the same backend driven by hand, and against NumPyro's own `MCMC`.
 
-Iris 4-50-50-3, 4 chains, 200 + 200, tree depth 6. By hand: one jitted program for a chain, with
-warm-up and draws in it, in a pool of threads: the placement that Crewel chooses on a CPU; or the
-same program vmapped. What a careful user would write, and rewrite for the next backend.
+Iris 4-50-50-3, 4 chains, 200 + 200, tree depth 6. By hand means one jitted program per chain, with
+warm-up and draws in it, run in a pool of threads (the placement that Crewel chooses on a CPU) or
+vmapped. That is what a careful user would write, and rewrite for the next backend.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def blackjax_chain(log_density):
 
 
 def in_threads(chain, inits):
-    """The hand-written run: one program a chain, two threads."""
+    """The hand-written run: one program per chain, in a pool of threads."""
     program = jax.jit(chain)
     each = [jax.tree.map(lambda leaf, c=c: leaf[c], inits) for c in range(CHAINS)]
 

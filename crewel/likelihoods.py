@@ -21,10 +21,10 @@ class Likelihood:
     Attributes:
         fn: `(outputs, latents) -> distribution`.
         latents: priors of its latents, which `wrap(latents=...)` may replace.
-        elementwise: whether each value of `y` has one output, so that outputs `(N, 1)` serve `y`
-            of shape `(N,)`.
-        kind: what `y` is: `"classes"`, `"counts"` or `"values"`; `None`: told by the
-            distribution, see `kind_of`.
+        elementwise: whether each value of `y` has one output; outputs `(N, 1)` are then accepted
+            for `y` of shape `(N,)`.
+        kind: what `y` is: `"classes"`, `"counts"` or `"values"`; `None` if it is to be inferred
+            from the distribution, see `kind_of`.
     """
 
     fn: Callable[..., Any]
@@ -73,8 +73,8 @@ def gaussian(sigma: float | None = None) -> Likelihood:
     """`y ~ Normal(outputs, sigma)`.
 
     Args:
-        sigma: the noise's standard deviation, in units of `y`; `None`: learned, under a
-            `HalfNormal(1)` prior that `wrap(latents={"sigma": ...})` replaces.
+        sigma: the standard deviation of the noise, in units of `y`; `None` learns it under a
+            `HalfNormal(1)` prior, which `wrap(latents={"sigma": ...})` replaces.
 
     Examples:
         >>> gaussian(0.1).latents
@@ -86,9 +86,9 @@ def gaussian(sigma: float | None = None) -> Likelihood:
 
 
 def heteroscedastic() -> Likelihood:
-    """`y ~ Normal(mean, exp(log_scale))`, both outputs of the network (first means, then scales).
+    """`y ~ Normal(mean, exp(log_scale))`; the network outputs all means and then all log scales.
 
-    The scale is kept within 1e-6 and 1e6, as Sommer et al. 2025 do.
+    The scale is clipped to between 1e-6 and 1e6, as in Sommer et al. 2025.
     """
     return Likelihood(_heteroscedastic, elementwise=False, kind=VALUES)
 
@@ -103,12 +103,12 @@ def student_t() -> Likelihood:
 
 
 def categorical() -> Likelihood:
-    """`y ~ Categorical(logits=outputs)`: class numbers `0..K-1`, one output a class."""
+    """`y ~ Categorical(logits=outputs)`: class numbers `0..K-1`, one output per class."""
     return Likelihood(_categorical, elementwise=False, kind=CLASSES)
 
 
 def bernoulli() -> Likelihood:
-    """`y ~ Bernoulli(logits=outputs)`: `y` of zeros and ones."""
+    """`y ~ Bernoulli(logits=outputs)`: zeros and ones."""
     return Likelihood(_bernoulli, kind=CLASSES)
 
 
@@ -128,11 +128,11 @@ NAMED: dict[str, Callable[[], Likelihood]] = {
 
 
 def find(likelihood: Any) -> Likelihood:
-    """A `Likelihood` from a name, a function or a `Likelihood`.
+    """Turn a name, a function or a `Likelihood` into a `Likelihood`.
 
     Raises:
-        ValueError: an unknown name.
-        TypeError: something else.
+        ValueError: the name is unknown.
+        TypeError: it is none of these.
 
     Examples:
         >>> list(find("gaussian").latents)
@@ -143,8 +143,8 @@ def find(likelihood: Any) -> Likelihood:
     if isinstance(likelihood, str):
         if likelihood not in NAMED:
             raise ValueError(
-                f"No likelihood is called `{likelihood}`; there are {', '.join(NAMED)}; or pass "
-                "a function `(outputs, latents) -> NumPyro distribution over y`."
+                f"No likelihood is called `{likelihood}`. Use one of {', '.join(NAMED)}, or pass a "
+                "function `(outputs, latents) -> NumPyro distribution over y`."
             )
         return NAMED[likelihood]()
     if not callable(likelihood):
@@ -155,7 +155,7 @@ def find(likelihood: Any) -> Likelihood:
     return Likelihood(likelihood, elementwise=False)
 
 
-# --- what a distribution over `y` says ------------------------------------------------------------
+# --- what a distribution over `y` implies ---------------------------------------------------------
 
 
 def base_of(distribution: Any) -> Any:
@@ -177,7 +177,7 @@ _CATEGORICAL = dist.CategoricalProbs | dist.CategoricalLogits
 
 
 def kind_of(distribution: Any) -> str:
-    """What a distribution over `y` says that `y` is: `"classes"`, `"counts"` or `"values"`.
+    """The kind of `y` that a distribution implies: `"classes"`, `"counts"` or `"values"`.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -191,7 +191,7 @@ def kind_of(distribution: Any) -> str:
 
 
 def class_probabilities(distribution: Any) -> Any:
-    """The probability of each class, of the shape of `y` with a last axis of classes.
+    """The probability of each class: the shape of `y` with a last axis of classes.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -206,7 +206,7 @@ def class_probabilities(distribution: Any) -> Any:
 
 
 def shape_hint(found: tuple[int, ...], y: tuple[int, ...]) -> str:
-    """What to do where a likelihood's shape is not that of `y`; begins with a space.
+    """How to fix a likelihood whose shape is not that of `y`; the hint begins with a space.
 
     Args:
         found: the shape of the likelihood.
@@ -224,7 +224,7 @@ def shape_hint(found: tuple[int, ...], y: tuple[int, ...]) -> str:
         return " If `y` is one-hot, pass class numbers: `y.argmax(-1)`."
     if len(found) == 2 and found[0] == found[1] == y[0]:
         return (
-            f" Shapes `({y[0]}, 1)` and `({y[0]},)` were broadcast against each other, so that "
-            "every datum is compared with every other. Use `outputs[..., 0]`, or pass `y[:, 0]`."
+            f" Shapes `({y[0]}, 1)` and `({y[0]},)` were broadcast against each other, so every "
+            "datum is compared with every other. Use `outputs[..., 0]`, or pass `y[:, 0]`."
         )
     return ""

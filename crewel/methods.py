@@ -1,4 +1,4 @@
-"""`model.mcmc.numpyro_nuts`: names become callables. One list, `ALGORITHMS`, feeds everything."""
+"""`model.mcmc.numpyro_nuts`: the names in `ALGORITHMS`, the one list, as callables of a model."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Method:
 
     @property
     def __signature__(self) -> inspect.Signature:
-        """The signature for `help`, `?` and editors; our settings alone without the backend."""
+        """The signature for `help`, `?` and editors; without the backend, only our settings."""
         try:
             keywords = self.options()
         except ImportError:
@@ -86,17 +86,17 @@ class Method:
         return inspect.Signature([seed, *others], return_annotation=Posterior)
 
     def __call__(self, seed: Seed = 0, **kwargs: Any) -> Posterior:
-        """Run it. See `options()` for the keywords; returns a `Posterior`."""
+        """Run the algorithm and return a `Posterior`; see `options()` for the keywords."""
         return driver.run(self.model, self.row, seed, **kwargs)
 
     def debug(self, seed: Seed = 0, **kwargs: Any) -> DebugReport:
-        """Check the model and the call to be made; see `crewel.checks.debug.debug`."""
+        """Check the model and the call to come; see `crewel.checks.debug.debug`."""
         from crewel.checks import debug
 
         return debug.debug(self.model, seed, row=self.row, **kwargs)
 
     def __repr__(self) -> str:
-        """Name and summary."""
+        """Return the name and the summary."""
         return f"<{self.row.family.name}.{self.row.name}: {self.row.summary}>"
 
 
@@ -121,9 +121,10 @@ class Namespace:
         """The algorithm called `name`.
 
         Raises:
-            AttributeError: there is no such algorithm in this family; names the nearest.
+            AttributeError: this family has no algorithm of that name; the message lists the
+                nearest.
         """
-        if name.startswith("__"):  # of Python's own protocols, such as copying
+        if name.startswith("__"):  # part of Python's protocols, for example copying
             raise AttributeError(name)
         rows = self._rows()
         if name in rows:
@@ -137,11 +138,11 @@ class Namespace:
         raise AttributeError(f"`model.{family}` has no `{name}`.{hint} All: {', '.join(rows)}.")
 
     def __call__(self, row: Algorithm) -> Method:
-        """A row of your own on this model: `model.mcmc(row)(seed=0)`.
+        """Bind a row of your own to this model: `model.mcmc(row)(seed=0)`.
 
         Raises:
-            TypeError: not an `Algorithm`.
-            ValueError: a row of another family.
+            TypeError: `row` is not an `Algorithm`.
+            ValueError: `row` is of another family.
         """
         if not isinstance(row, Algorithm):
             raise TypeError(
@@ -151,21 +152,21 @@ class Namespace:
             )
         if row.family is not self._family:
             raise ValueError(
-                f"`{row.name}` is of the family `{row.family.name}`: "
+                f"`{row.name}` belongs to the family `{row.family.name}`. Use "
                 f"`model.{row.family.name}(row)`."
             )
         return Method(self._model, row)
 
     def __dir__(self) -> list[str]:
-        """Every name of the family, installed or not."""
+        """List every name in the family, installed or not."""
         return list(self._rows())
 
     def __iter__(self) -> Iterator[Method]:
-        """Over the family's methods."""
+        """Iterate over the family's methods."""
         return (Method(self._model, row) for row in self._rows().values())
 
     def __repr__(self) -> str:
-        """One name per line."""
+        """Return one name per line."""
         return "\n".join(self._rows())
 
 
@@ -174,7 +175,7 @@ class Families:
 
 
 def _namespace(family: Family) -> cached_property[Namespace]:
-    # A cached property, not a property: IPython completes the attributes of the former only.
+    # A cached property, because IPython does not complete the attributes of a plain property.
     made = cached_property(lambda model: Namespace(model, family))
     made.__doc__ = f"{family.title}."
     made.__set_name__(Families, family.name)

@@ -1,4 +1,4 @@
-"""`Model`: a log density over a pytree of parameters. Everything ends in it and starts from it."""
+"""`Model`: a log density over a pytree of parameters; bridges make it and algorithms run on it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Model(Families):
     `model.optimize.optax_adam(seed=0)`; `dir(model.mcmc)` lists them, installed or not.
 
     Args:
-        log_density: `params -> scalar`, or `(params, data) -> scalar` where `data` is given. May
-            be unnormalised. May be `None` where `log_prior`, `log_likelihood` and `data` are given.
+        log_density: `params -> scalar`, or `(params, data) -> scalar` if `data` is given. It may
+            be unnormalized. `None` if `log_prior`, `log_likelihood` and `data` are given.
         test_point: a pytree of floats with the structure, shapes and dtypes of the parameters,
             inside their support.
         transform_fn: from the unconstrained space to the parameters: a function of the whole
@@ -32,25 +32,27 @@ class Model(Families):
             sees one sample, never a batch.
         inverse_transform_fn: its inverse; found automatically for functions that act elementwise.
         inverse_log_det_jacobian: log-determinant of the inverse, as a function of the parameters;
-            found automatically likewise.
+            found automatically for the same functions.
         initial_state: where chains start: a pytree like `test_point`, with or without a leading
             chain axis, or the name of one of `initializers`, or `"uniform"`.
-        data: pytree of arrays with a leading axis of N rows. An argument of the compiled
-            programs: models over other data of the same shape share them.
-        log_prior: `params -> scalar`, for algorithms that need prior and likelihood apart.
-        log_likelihood: `(params, batch) -> (n,)`, one value a row.
+        data: pytree of arrays with a leading axis of N rows. It is an argument of the compiled
+            programs, so models over other data of the same shape share them.
+        log_prior: `params -> scalar`, for algorithms that need the prior and the likelihood
+            separately.
+        log_likelihood: `(params, batch) -> (n,)`, one value per row.
         gaussian_prior: `(location, scale)` of an independent normal prior, each a pytree like
-            `test_point`, for algorithms that are made for such; `log_prior` must be that prior.
-        initializers: ways to draw an initial state, by the name that `init=` gives them:
-            functions `key -> params`. The first one is the default.
+            `test_point`, for algorithms that require one; `log_prior` must be the same prior.
+        initializers: functions `key -> params` that draw an initial state, by the name that
+            selects them in `init=`. The first one is the default.
         predictive: how to predict, see `crewel.posterior.predict.Predictive`.
         priors: the table of priors, for display.
-        latents: names of the parameters that are no network's weights, and so have no
+        latents: names of the parameters that are not weights of a network, and so have no
             symmetries.
 
     Raises:
         TypeError: a leaf of `test_point` is not a float.
-        ValueError: the transform cannot be inverted, or rows of `data` differ in number.
+        ValueError: the transform cannot be inverted, or leaves of `data` differ in their number
+            of rows.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -120,28 +122,29 @@ class Model(Families):
     def from_numpyro(
         cls, fn: Callable[..., Any], *args: Any, initial_state: Any = None, **kwargs: Any
     ) -> Model:
-        """A NumPyro model: its latent sites are the parameters.
+        """Make a `Model` from a NumPyro model; its latent sites are the parameters.
 
-        Observed and deterministic sites are no parameters; supports, also those that depend on
-        other latents, plates and shapes are NumPyro's own, and so are networks of
-        `numpyro.contrib.module`. `numpyro.param` sites keep their first value, as under
-        NumPyro's own MCMC.
+        Observed and deterministic sites are not parameters. NumPyro itself gives the plates, the
+        shapes and the supports, including those that depend on other latents, and handles the
+        networks of `numpyro.contrib.module`. `numpyro.param` sites keep their first value, as
+        under NumPyro's own MCMC.
 
         Args:
             fn: a function of NumPyro statements.
-            args: its arguments. Arrays are inputs of the compiled programs, so that a model over
-                other data of the same shape compiles nothing; all else is part of the program.
+            args: its arguments. Arrays are inputs of the compiled programs, so a model over other
+                data of the same shape compiles nothing; everything else is part of the program.
             initial_state: where chains start, as in `Model` (default: `"uniform"`, within
-                (-2, 2) in the unconstrained space; `"prior"` is another way).
-            kwargs: its keywords.
+                (-2, 2) in the unconstrained space; `"prior"` is another choice).
+            kwargs: its keyword arguments.
 
         Returns:
             A `Model`. `post.predict(*args, **kwargs)` runs `fn` on other arguments under each
-            draw and gives all that it generates; without arguments it replicates the data.
+            draw and returns everything that it generates; without arguments it replicates the
+            data.
 
         Raises:
-            TypeError: `fn` is no function, or needs the value of an array to decide on a shape.
-            ValueError: no latent site, a discrete one, or a plate that draws subsamples.
+            TypeError: `fn` is not a function, or needs the value of an array to decide on a shape.
+            ValueError: there is no latent site, a discrete one, or a plate that draws subsamples.
 
         Examples:
             >>> import jax.numpy as jnp, numpyro, numpyro.distributions as dist
@@ -160,10 +163,10 @@ class Model(Families):
 
     @classmethod
     def from_tfp(cls, pinned: Any, *, initial_state: Any = None) -> Model:
-        """A pinned joint distribution of TensorFlow Probability (JAX).
+        """Make a `Model` from a pinned joint distribution of TensorFlow Probability (JAX).
 
         Its unpinned parts are the parameters, in its own structure; its default event space
-        bijector is the transform. Pinned values are inputs of the compiled programs: the same
+        bijector is the transform. Pinned values are inputs of the compiled programs, so the same
         joint distribution pinned to other data of the same shape compiles nothing.
 
         Args:
@@ -174,7 +177,7 @@ class Model(Families):
             A `Model`. `post.predict()` draws the pinned parts anew.
 
         Raises:
-            TypeError: not a pinned joint distribution.
+            TypeError: `pinned` is not a pinned joint distribution.
 
         Examples:
             >>> from tensorflow_probability.substrates.jax import distributions as tfd
@@ -190,10 +193,10 @@ class Model(Families):
 
     @classmethod
     def from_pymc(cls, pm_model: Any, *, initial_state: Any = None) -> Model:
-        """A PyMC model: its free variables are the parameters, on their own supports.
+        """Make a `Model` from a PyMC model; its free variables are the parameters.
 
-        The density is computed in JAX's own precision: for PyMC's usual float64 set
-        `jax_enable_x64`. Values of `pymc.Data` are those at the time of the call.
+        The density is computed in JAX's own precision; set `jax_enable_x64` for PyMC's usual
+        float64. `pymc.Data` keeps the values that it has at the time of the call.
 
         Args:
             pm_model: a `pymc.Model`.
@@ -204,8 +207,8 @@ class Model(Families):
             `pymc.sample_posterior_predictive`.
 
         Raises:
-            TypeError: not a PyMC model.
-            ValueError: a discrete free variable.
+            TypeError: `pm_model` is not a PyMC model.
+            ValueError: a free variable is discrete.
             NotImplementedError: PyTensor has no JAX version of an operation in the model.
         """
         from crewel.bridges.models import pymc
@@ -221,24 +224,26 @@ class Model(Families):
         transform_fn: Any = None,
         initial_state: Any = None,
     ) -> Model:
-        """A probabilistic program of Oryx (JAX up to 0.5): its named random values.
+        """Make a `Model` from a probabilistic program of Oryx (JAX up to 0.5).
+
+        Its named random values are the parameters.
 
         Args:
             program: `(key, *args) -> value`, with `oryx.core.ppl.random_variable` and `nest`.
             args: its arguments after the key; arrays are inputs of the compiled programs.
             observed: values of the observed random variables by name, nested by scope.
-            transform_fn: supports of the others, as in `Model`: Oryx does not tell them
+            transform_fn: supports of the others, as in `Model`; Oryx does not know them
                 (default: all are unconstrained).
             initial_state: where chains start, as in `Model` (default: `"prior"`, draws of
                 `joint_sample`).
 
         Returns:
             A `Model` whose parameters are nested by scope. `post.predict(*args)` runs the
-            program with the draws put in; `output` is what it returns.
+            program with the draws substituted; `output` is what it returns.
 
         Raises:
             ImportError: Oryx is missing, or JAX is newer than 0.5.
-            ValueError: a name in `observed` that the program does not have.
+            ValueError: `observed` has a name that the program does not have.
         """
         from crewel.bridges.models import oryx
 
@@ -246,25 +251,27 @@ class Model(Families):
 
     @classmethod
     def from_bayeux(cls, bx_model: Any, *, initial_state: Any = None) -> Model:
-        """A `bayeux.Model` (JAX up to 0.5): the same density, transform and test point.
+        """Make a `Model` with the density, transform and test point of a `bayeux.Model`.
+
+        bayeux needs JAX up to 0.5.
 
         Args:
             bx_model: the `bayeux.Model`.
             initial_state: where chains start, as in `Model` (default: that of `bx_model`).
 
         Raises:
-            TypeError: not a `bayeux.Model`.
+            TypeError: `bx_model` is not a `bayeux.Model`.
         """
         from crewel.bridges.models import bayeux
 
         return bayeux.from_bayeux(bx_model, initial_state)
 
     def to_bayeux(self, *, initial_state: Any = None) -> Any:
-        """The real `bayeux.Model` of the same density, transform and test point (JAX up to 0.5).
+        """Make a `bayeux.Model` with this density, transform and test point (JAX up to 0.5).
 
         Args:
             initial_state: constrained parameters with a leading chain axis (default: the model's
-                own where it has such, else bayeux's, uniform within (-2, 2)).
+                own if it has them, otherwise bayeux's, uniform within (-2, 2)).
 
         Raises:
             ImportError: bayeux is missing, or JAX is newer than 0.5.
@@ -293,14 +300,14 @@ class Model(Families):
             kwargs: see `crewel.checks.debug.debug`.
 
         Returns:
-            A `crewel.checks.debug.DebugReport`: truthy when every check passed.
+            A `crewel.checks.debug.DebugReport`, truthy if every check passed.
         """
         from crewel.checks import debug
 
         return debug.debug(self, seed, **kwargs)
 
     def __repr__(self) -> str:
-        """Size of the parameters and of the data."""
+        """Return the size of the parameters and of the data."""
         leaves = named_leaves(self.test_point)
         size = sum(leaf.size for leaf in leaves.values())
         parameters = f"{size:,} parameter{'s' * (size != 1)}"

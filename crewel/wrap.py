@@ -1,97 +1,27 @@
-"""`wrap`: a network, data, a prior and a likelihood make a `Model`."""
+"""`wrap`: make a `Model` from a network, data, a prior and a likelihood."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jax.tree_util import Partial
 
 from crewel import likelihoods
 from crewel.bridges import networks
 from crewel.bridges.networks import batch_stats as statistics
-from crewel.bridges.networks import several, subset, validation
+from crewel.bridges.networks import density, several, subset, validation
 from crewel.bridges.networks.layout import Layout
 from crewel.core.keys import as_key
-from crewel.core.trees import by_value, named_leaves
+from crewel.core.trees import named_leaves
 from crewel.model import Model
-from crewel.posterior.predict import NetworkPredictive
 from crewel.priors import assignment as priors
 from crewel.priors import hierarchical
 from crewel.priors.table import PriorTable
 from crewel.transforms.transform import build
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    layout: Layout
-
-    def __call__(self, apply: Any, params: Any, x: Any) -> Any:
-        return jax.tree.map(_wide, apply(self.layout.split(params)[0], x))
-
-
-def _wide(leaf: Any) -> Any:
-    """Outputs of half precision in 32 bits: a log density summed in 16 is noise."""
-    half = jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize < 4
-    return leaf.astype(jnp.float32) if half else leaf
-
-
-@dataclass(frozen=True)
-class _Distribution:
-    layout: Layout
-    squeeze: bool
-
-    def __call__(self, likelihood: Any, params: Any, outputs: Any) -> Any:
-        latents = self.layout.split(params)[1]
-        return likelihood(outputs[..., 0] if self.squeeze else outputs, latents)
-
-
-@dataclass(frozen=True)
-class _Native:
-    layout: Layout
-
-    def __call__(self, rebuild: Any, params: Any) -> Any:
-        return rebuild(self.layout.split(params)[0])
-
-
-@dataclass(frozen=True)
-class _LogPrior:
-    layout: Layout
-
-    def __call__(self, chosen: Any, params: Any) -> Any:
-        return priors.log_prob(chosen, params, self.layout.split(params)[1])
-
-
-def _log_likelihood(predictive: NetworkPredictive, params: Any, batch: Any) -> Any:
-    return predictive.pointwise(params, batch["x"], batch["y"])
-
-
-@dataclass(frozen=True)
-class _SampleNetwork:
-    layout: Layout
-
-    def __call__(self, init: Any, chosen: Any, like: Any, key: Any) -> Any:
-        network_key, latent_key = jax.random.split(key)
-        latents = self.layout.split(priors.sample(chosen, like, latent_key))[1]
-        weights = self.layout.split(like)[0]
-        fresh = jax.tree.map(lambda new, old: new.astype(old.dtype), init(network_key), weights)
-        return self.layout.join(fresh, latents)
-
-
-def _network(network: Any, x: Any, batch_stats: str | None, **words: Any) -> statistics.Network:
-    few = jax.tree.map(lambda leaf: leaf[:8], x)
-    combine = words.pop("combine")
-    if isinstance(network, Mapping):
-        made = several.bridge(network, few, combine=combine, **words)
-    elif combine is None:
-        made = networks.bridge(network, few, **words)
-    else:
-        raise TypeError("`combine` joins several networks: pass them as a dict by name.")
-    return statistics.settle(made, x, batch_stats)
 
 
 def wrap(
@@ -110,44 +40,46 @@ def wrap(
     combine: Callable[..., Any] | None = None,
     seed: Any = 0,
 ) -> Model:
-    """Make a network Bayesian: a `Model` over its parameters and the latents of the likelihood.
+    """Make a network Bayesian: a `Model` of its parameters and the latents of the likelihood.
 
     Args:
         network: a module of Flax (linen or NNX) or Equinox; what `haiku.transform` returns; a
             function `apply(params, x) -> outputs`; a pair `(init, apply)`; or a dict of these by
             name.
-        x: inputs, `(N, ...)`, or a pytree of such.
-        y: targets, `(N, ...)`.
+        x: inputs, an array `(N, ...)` or a pytree of arrays with N rows each.
+        y: targets, an array `(N, ...)`.
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
             distribution`, or `(path, shape, latents) -> distribution` for scales that are in
-            `latents` (see `crewel.priors.non_centred`); or a name: `"fan_in"`.
+            `latents` (see `crewel.priors.non_centred`); or the name `"fan_in"`.
         likelihood: `"gaussian"`, `"heteroscedastic"`, `"student_t"`, `"categorical"`,
             `"bernoulli"`, `"poisson"`, one of `crewel.likelihoods`, or a function
             `(outputs, latents) -> distribution` over `y`, of exactly the shape of `y`.
-        latents: priors of latents that are not in the network, by name; the likelihood and the
-            prior find their values in `latents`.
-        example: parameters in the library's own form, such as trained ones; or a function
-            `key -> ` such, with which every chain's start is made. A plain function needs one.
+        latents: priors of latents outside the network, by name; the likelihood and the prior get
+            their values as `latents`.
+        example: parameters in the library's own form, for example trained ones, or a function
+            `key -> parameters` that initializes each chain. A plain function needs one.
         bayesian: path patterns of the parameters to sample, or `"last"` for the last layer; the
-            rest keep the values of the example. Default: all.
+            rest keep the values of the example. By default all are sampled.
         batch_stats: `"frozen"` or `"per_draw"`, for a network that keeps batch statistics.
-        dropout: a key (or seed) switches the network's dropout on, with masks that stay the same;
-            `None`, the default, switches it off.
-        call: keywords of every call of the network: `{"train": False}`.
-        combine: of several networks, `(networks, x) -> outputs`, with the networks as functions
-            of their inputs; default: each on `x`, and a dict of outputs for the likelihood.
-        seed: for the network's initialisation.
+        dropout: a key (or seed) switches the network's dropout on, with fixed masks; `None`, the
+            default, switches it off.
+        call: keywords of every call of the network, for example `{"train": False}`.
+        combine: `(networks, x) -> outputs` of several networks, where `networks` holds functions
+            of their inputs. By default each is called on `x`, and the likelihood gets a dict of
+            outputs.
+        seed: integer or PRNG key for the network's initialization.
 
     Returns:
-        A `Model`. `model.priors` is the table of priors; `init="network"` (the default where the
-        network can initialise itself, or `example` is a function), `"prior"` and `"uniform"` are
-        its ways to start.
+        A `Model`. `model.priors` is the table of its priors. Chains can start with
+        `init="network"` (the default if the network can initialize itself or `example` is a
+        function), `"prior"` or `"uniform"`.
 
     Raises:
-        TypeError: an object that is no network, prior or likelihood; a parameter that is no float.
-        ValueError: rows of `x` and `y` differ in number or hold NaN; a pattern that does not fit;
-            a likelihood of another shape than `y`; batch statistics without a choice.
+        TypeError: an argument is not a network, a prior or a likelihood, or a parameter is not a
+            float.
+        ValueError: `x` and `y` differ in their number of rows or hold NaN, a pattern does not
+            fit, the likelihood's shape is not that of `y`, or `batch_stats` is missing.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -165,77 +97,62 @@ def wrap(
     key = as_key(seed)
     chosen = likelihoods.find(likelihood)
     latents = priors.of_latents({**chosen.latents, **(latents or {})})
-    net = _network(
-        network,
-        x,
-        batch_stats,
-        combine=combine,
-        example=example,
-        key=key,
-        call=call,
-        dropout=_masks(dropout),
-    )
-    layout = Layout.of(net.params, tuple(latents))
-    shapes = {
-        path: tuple(jnp.shape(leaf))
-        for path, leaf in named_leaves(layout.join(net.params, {})).items()
-    }
-    net = subset.select(net, bayesian, shapes, jax.tree.map(lambda leaf: leaf[:8], x))
-    validation.parameters(layout.join(net.params, {}))
-    weights = jax.tree.map(jnp.asarray, net.params)
-    inside = priors.assign(
-        dist.Normal(0.0, 1.0) if prior is None else prior, layout.join(weights, {}), latents
-    )
-    like = layout.join(weights, {name: jnp.zeros(d.shape()) for name, d in latents.items()})
-    named = named_leaves(like)
-    table = {path: latents[path] if path in latents else inside[path] for path in named}
-    test_point = layout.join(weights, layout.split(priors.sample(table, like, key))[1])
 
-    outputs = jax.eval_shape(net.apply, weights, x)
-    squeeze = (
-        chosen.elementwise
-        and hasattr(outputs, "shape")
-        and len(outputs.shape) == y.ndim + 1
-        and outputs.shape[-1] == 1
-    )
-    predictive = NetworkPredictive(
-        apply=Partial(_Outputs(layout), net.predict),
-        likelihood=Partial(_Distribution(layout, squeeze), by_value(chosen.fn)),
-        rebuild=Partial(_Native(layout), net.rebuild),
-    )
-    density = replace(predictive, apply=Partial(_Outputs(layout), net.apply), rebuild=None)
-    found = validation.likelihood(density, test_point, x, y)
-    predictive = replace(predictive, kind=chosen.kind or found)
-    initializers = {"prior": Partial(priors.sample, table, like)}
-    if net.init is not None:
-        start = Partial(_SampleNetwork(layout), net.init, table, like)
-        initializers = {"network": start, **initializers}
+    few = jax.tree.map(lambda leaf: leaf[:8], x)
+    keywords = {"example": example, "key": key, "call": call, "dropout": _masks(dropout)}
+    net = statistics.settle(_bridged(network, few, combine, keywords), x, batch_stats)
+    layout = Layout.of(net.params, tuple(latents))
+    net = subset.select(net, bayesian, _shapes(layout.join(net.params, {})), few)
+    validation.parameters(layout.join(net.params, {}))
+    net = net._replace(params=jax.tree.map(jnp.asarray, net.params))
+
+    weights = layout.join(net.params, {})
+    inside = priors.assign(dist.Normal(0.0, 1.0) if prior is None else prior, weights, latents)
+    like = layout.join(net.params, {name: jnp.zeros(d.shape()) for name, d in latents.items()})
+    table = {
+        path: latents[path] if path in latents else inside[path] for path in named_leaves(like)
+    }
+    test_point = layout.join(net.params, layout.split(priors.sample(table, like, key))[1])
+
+    predictive, training = density.predictives(net, layout, chosen, x, y)
+    found = validation.likelihood(training, test_point, x, y)
     return Model(
         None,
         test_point,
         _transform(table, layout, test_point),
         data={"x": x, "y": y},
-        log_prior=Partial(_LogPrior(layout), table),
-        log_likelihood=Partial(_log_likelihood, density),
+        log_prior=density.log_prior(layout, table),
+        log_likelihood=density.log_likelihood(training),
         gaussian_prior=priors.gaussian_prior(table, like),
-        initializers=initializers,
-        predictive=predictive,
+        initializers=density.initializers(net, layout, table, like),
+        predictive=replace(predictive, kind=chosen.kind or found),
         latents=tuple(latents),
-        priors=PriorTable(
-            {**inside, **latents}, {path: leaf.shape for path, leaf in named.items()}
-        ),
+        priors=PriorTable({**inside, **latents}, _shapes(like)),
     )
 
 
+def _bridged(network: Any, x: Any, combine: Any, keywords: dict[str, Any]) -> networks.Bridged:
+    """One network, or several by name."""
+    if isinstance(network, Mapping):
+        return several.bridge(network, x, combine=combine, **keywords)
+    if combine is not None:
+        raise TypeError("`combine` joins several networks: pass them as a dict by name.")
+    return networks.bridge(network, x, **keywords)
+
+
+def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
+    return {path: tuple(jnp.shape(leaf)) for path, leaf in named_leaves(params).items()}
+
+
 def _masks(dropout: Any) -> Any:
-    """One key of dropout masks, or one for each of several networks."""
+    """A key for dropout masks, or one for each of several networks."""
     if isinstance(dropout, Mapping):
         return {name: as_key(key) for name, key in dropout.items()}
     return None if dropout is None else as_key(dropout)
 
 
 def _transform(table: Mapping[str, Any], layout: Layout, test_point: Any) -> Any:
-    """From the unconstrained space to the supports of the priors."""
+    """The transform from the unconstrained space to the supports of the priors."""
     latents = layout.split(test_point)[1]
     supports = [hierarchical.given(prior, latents).support for prior in table.values()]
     tree = jax.tree.unflatten(jax.tree.structure(test_point), supports)

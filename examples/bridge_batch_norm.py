@@ -9,7 +9,7 @@ x, y, x_test, y_test = load("breast_cancer")
 
 
 class Normed(nn.Module):
-    """The flag as Flax users write it; Crewel's choice is the stronger one."""
+    """The flag as Flax users write it; Crewel's `batch_stats` overrides it."""
 
     @nn.compact
     def __call__(self, x, train=False):

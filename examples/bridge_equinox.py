@@ -1,4 +1,4 @@
-"""An Equinox module, trained first; then its last layer alone is made Bayesian: digits."""
+"""An Equinox module is trained, then only its last layer is made Bayesian: digits."""
 
 import equinox as eqx
 import jax

@@ -25,7 +25,7 @@ model = cw.wrap(
     y,
     likelihood="bernoulli",
     prior="fan_in",
-    example=lambda key: MLP(nnx.Rngs(key)),  # each chain starts at a network of its own
+    example=lambda key: MLP(nnx.Rngs(key)),  # each chain starts at a new network
 )
 ensemble = model.optimize.optax_adam(seed=0, num_particles=4, num_steps=500)
 post = model.mcmc.numpyro_nuts(
@@ -33,5 +33,5 @@ post = model.mcmc.numpyro_nuts(
 )
 report("breast cancer, NNX", post, x_test, y_test)
 
-one = post.network(chain=0, draw=10)  # a new module; `net` is as it was
+one = post.network(chain=0, draw=10)  # a new module; `net` is unchanged
 print("logits of one draw:", one(x_test[:4])[:, 0], "true:", y_test[:4])

@@ -1,4 +1,4 @@
-"""Two networks of two libraries in one model: one for the mean, one for the noise (diabetes)."""
+"""Two networks of two libraries in one model, for the mean and for the noise: the diabetes data."""
 
 import equinox as eqx
 import flax.linen as nn
@@ -17,7 +17,7 @@ networks = {
 
 
 def combine(networks, x):
-    """What the likelihood gets; the networks are functions of their inputs here."""
+    """Return what the likelihood gets; `networks` are functions of their inputs here."""
     return jnp.concatenate([networks["mean"](x), networks["noise"](x)], axis=-1)
 
 

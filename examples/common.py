@@ -1,4 +1,4 @@
-"""Data of the examples, and how they say what came out."""
+"""Data for the examples, and how they report results."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from sklearn.model_selection import train_test_split
 
 
 def load(name, test_size=0.3):
-    """Training inputs and targets, then held-out ones, of a data set of scikit-learn.
+    """Training inputs and targets, then held-out ones, of one of scikit-learn's data sets.
 
-    Inputs (and the targets of a regression) are standardised by the training rows.
+    Inputs (and the targets of a regression) are standardized by the training rows.
     """
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True)
     classes = y if len(set(y)) < 20 else None
@@ -25,14 +25,13 @@ def load(name, test_size=0.3):
 
 
 def report(name, post, x, y):
-    """Print held-out accuracy or RMSE, with the standard error that so few rows leave."""
+    """Print held-out accuracy or RMSE, with its standard error."""
     print(post)
     scores = post.metrics(x, y)
     tree = post.predict(x)["predictions"]
     if "accuracy" in scores:
-        share = (scores["accuracy"] * len(y) + 1) / (
-            len(y) + 2
-        )  # no error of 0 where all are right
+        # One success and one failure are added, so that the error is not 0 if all are right.
+        share = (scores["accuracy"] * len(y) + 1) / (len(y) + 2)
         error = np.sqrt(share * (1 - share) / (len(y) + 2))
         classes = tree["probability"].values.argmax(-1)
         draws = (classes == y).mean(-1).ravel()
@@ -40,13 +39,13 @@ def report(name, post, x, y):
         print(
             f"{name}: held-out accuracy {scores['accuracy']:.3f} ± {error:.3f} ({len(y)} rows), "
             f"single draws {low:.3f} to {high:.3f}; log predictive density {scores['lppd']:.3f} "
-            f"a row, calibration error {scores['ece']:.3f}"
+            f"per row, calibration error {scores['ece']:.3f}"
         )
         return
     squared = (tree["outputs"].values[..., 0].mean((0, 1)) - y) ** 2
     error = squared.std() / np.sqrt(len(y)) / (2 * np.sqrt(squared.mean()))
     print(
         f"{name}: held-out RMSE {scores['rmse']:.3f} ± {error:.3f} (standard deviations of y, "
-        f"{len(y)} rows); the 90 % intervals hold {scores['coverage']:.0%} of the rows; log "
-        f"predictive density {scores['lppd']:.3f} a row"
+        f"{len(y)} rows); the 90 % intervals contain {scores['coverage']:.0%} of the rows; log "
+        f"predictive density {scores['lppd']:.3f} per row"
     )

@@ -1,7 +1,7 @@
-"""Find the broadcast trap before a run, mend it, and see the difference in the posterior.
+"""Find the broadcast trap before a run, fix it, and see the difference in the posterior.
 
 `y` comes from a file as a column `(N, 1)`, the network's output is `(N,)`, and the likelihood of
-all pairs `(N, N)` samples without a word.
+all pairs, `(N, N)`, samples without a complaint.
 """
 
 import jax.numpy as jnp
@@ -39,14 +39,14 @@ def error(model):
 
 
 def main():
-    """Run it."""
+    """Debug both models, and compare their errors."""
     wrong = cw.Model(density(column), start)
     report = wrong.debug(seed=0, verbosity=0)
     for check in report.warned:
         print(check)
     right = cw.Model(density(column[:, 0]), start)
     print(right.debug(seed=0, verbosity=0).summary())
-    print(f"Root mean square error: {error(wrong):.2f} as it was, {error(right):.2f} now.")
+    print(f"Root mean square error: {error(wrong):.2f} before, {error(right):.2f} after.")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
-"""One Bayesian network on handwritten digits, by every algorithm of every family.
+"""One Bayesian network on handwritten digits, with every algorithm of every family.
 
-One line each: held-out accuracy, log predictive density (LPPD), seconds, divergences. The budget
-is small and, but for what is made for few parameters, the same for a whole family, so this shows
-that a name is all there is to change, not which algorithm is best: a sampler that has not
-converged shows it here too. `every_algorithm.py NAME ...` runs only the algorithms whose names
-begin so.
+Each gets one line: held-out accuracy, log predictive density (LPPD), seconds, divergences. The
+budget is small, and the same for a whole family except for algorithms made for few parameters. So
+this shows that only a name changes, not which algorithm is best: a sampler that has not converged
+shows it here too. `every_algorithm.py PREFIX ...` runs only algorithms whose names begin with it.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ BUDGET = {
     "batch_size": 64,
 }
 
-# What is made for few parameters needs less of itself on a network, to end in a minute or so.
+# Algorithms made for few parameters need a smaller budget on a network, to end in about a minute.
 FEW = {
     "numpyro_sa": {"dense_mass": False, "adapt_state_size": 50},
     "blackjax_slice": {"num_warmup": 5, "num_draws": 5},
@@ -48,14 +47,14 @@ class MLP(nn.Module):
 
 
 def budget(row) -> dict:
-    """The words of the budget that the row takes and does not set itself."""
-    words = settings_of(row)
-    common = {k: v for k, v in BUDGET.items() if k in words and k not in row.words}
+    """The settings of the budget that the row takes and does not set itself."""
+    settings = settings_of(row)
+    common = {k: v for k, v in BUDGET.items() if k in settings and k not in row.settings}
     return common | FEW.get(row.name, {})
 
 
 def main(only: tuple[str, ...]) -> None:
-    """Run them all; what fails says so, and the others go on."""
+    """Run them all; a failure is printed, and the others go on."""
     x, y, x_test, y_test = load("digits", test_size=0.5)
     model = cw.wrap(MLP(), x, y, likelihood="categorical")
     start = model.optimize.optax_adam(seed=0, num_particles=8, num_steps=300, progress=False)
@@ -64,18 +63,19 @@ def main(only: tuple[str, ...]) -> None:
         if not row.name.startswith(only):
             continue
         began = time.perf_counter()
+        name = f"{row.family.name}.{row.name}"
         try:
-            run = getattr(getattr(model, row.family), row.name)
-            init = {} if "init" in row.words else {"init": start}
+            run = getattr(getattr(model, row.family.name), row.name)
+            init = {} if "init" in row.settings else {"init": start}
             post = run(seed=0, progress=False, **budget(row), **init)
             scores = post.resampled().metrics(x_test, y_test)
         except Exception as error:  # the next one may work
-            print(f"{row.family + '.' + row.name:36} {type(error).__name__}: {error}"[:160])
+            print(f"{name:36} {type(error).__name__}: {error}"[:160])
             continue
         seconds = time.perf_counter() - began
         diverging = post.stats["diverging"].sum() if "diverging" in post.stats else "-"
         print(
-            f"{row.family + '.' + row.name:36} {scores['accuracy']:8.3f} {scores['lppd']:7.3f} "
+            f"{name:36} {scores['accuracy']:8.3f} {scores['lppd']:7.3f} "
             f"{seconds:8.1f} {diverging!s:>9}",
             flush=True,
         )

@@ -1,4 +1,4 @@
-"""To bayeux and back (the lane bayeux): one network, sampled by bayeux's backends and by Crewel.
+"""To bayeux and back (in bayeux's environment): one network, sampled by bayeux and by Crewel.
 
 python examples/model_bayeux.py
 """

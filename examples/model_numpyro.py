@@ -41,7 +41,7 @@ print(post)
 made = post.predict(jnp.asarray(x_test))["predictions"]
 weights = made["weights"].mean(("chain", "draw")).values
 for name, weight in sorted(zip(names, weights, strict=True), key=lambda pair: -abs(pair[1]))[:3]:
-    print(f"  {name}: {weight:+.2f} sd of y a sd")
+    print(f"  {name}: {weight:+.2f} sd of y per sd")
 squared = (made["mean"].mean(("chain", "draw")).values - y_test) ** 2
 rmse = spread * np.sqrt(squared.mean())
 error = spread * squared.std() / np.sqrt(len(squared)) / 2 / np.sqrt(squared.mean())
@@ -51,4 +51,4 @@ print(f"held out: RMSE {rmse:.1f} +- {error:.1f}; {inside:.0%} inside the 90% in
 
 import arviz_stats  # noqa: E402
 
-print(f"leave-one-out: {arviz_stats.loo(post.log_likelihood()).elpd / len(y):.3f} nats a row")
+print(f"leave-one-out: {arviz_stats.loo(post.log_likelihood()).elpd / len(y):.3f} nats per row")

@@ -1,4 +1,4 @@
-"""An Oryx program with nested scopes (the lane bayeux): a network on Fisher's iris.
+"""An Oryx program with nested scopes (in bayeux's environment): a network on Fisher's iris.
 
 python examples/model_oryx.py
 """
@@ -31,7 +31,7 @@ def network(key, x):
 
 
 def species(key, rows):
-    """The network is written for one flower, and mapped over many."""
+    """The network is written for one flower and mapped over many."""
     weights_key, label_key = jax.random.split(key)
     logits = jax.vmap(network, in_axes=(None, 0))(weights_key, rows)
     return ppl.random_variable(bd.Independent(bd.Categorical(logits=logits), 1), name="y")(

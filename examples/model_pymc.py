@@ -1,4 +1,4 @@
-"""A PyMC model, Python 3.12 or newer: a robust regression of diabetes progression.
+"""A PyMC model (Python 3.12 or newer): a robust regression of diabetes progression.
 
 python examples/model_pymc.py
 """
@@ -29,7 +29,7 @@ print(model)
 post = model.mcmc.numpyro_nuts(seed=0, num_warmup=500, num_draws=250, progress=False)
 print(post)
 
-with pm_model:  # PyMC predicts by itself
+with pm_model:  # PyMC makes its own predictions
     pm.set_data({"rows": x_test})
     made = pm.sample_posterior_predictive(
         post.to_datatree(), var_names=["mean", "y"], random_seed=0, progressbar=False

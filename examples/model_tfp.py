@@ -36,7 +36,7 @@ probability = np.asarray(jax.nn.sigmoid(logits)).mean((0, 1))
 right = (probability > 0.5) == y_test
 error = np.sqrt(right.mean() * (1 - right.mean()) / len(right))
 lppd = np.log(np.where(y_test == 1, probability, 1 - probability)).mean()
-print(f"held out: accuracy {right.mean():.3f} +- {error:.3f}, LPPD {lppd:.3f} nats a row")
+print(f"held out: accuracy {right.mean():.3f} +- {error:.3f}, LPPD {lppd:.3f} nats per row")
 
 again = post.predict()["predictions"]["y"].values  # the training labels, drawn anew
 agree = (again == y).mean((0, 1, 2))

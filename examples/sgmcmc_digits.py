@@ -9,7 +9,7 @@ from sklearn.model_selection import train_test_split
 import crewel as cw
 
 x, y = load_digits(return_X_y=True)
-x = np.asarray(x, np.uint8)  # bytes stay bytes: a batch is made of floats where it is used
+x = np.asarray(x, np.uint8)  # bytes stay bytes: the network converts each batch to floats
 x, x_test, y, y_test = train_test_split(x, y, test_size=0.4, random_state=0, stratify=y)
 
 
@@ -20,7 +20,7 @@ def network(params, x):
 
 
 def weights(key):
-    """Where a chain starts."""
+    """Initial weights of a chain."""
     one, two = jax.random.split(key)
     return {
         "w1": jax.random.normal(one, (64, 32)) / 8,
@@ -37,9 +37,9 @@ ensemble = model.optimize.optax_adam(
     seed=0, num_particles=2, num_steps=3000, batch_size=64, evaluate=(x_test, y_test, 100),
     patience=5, progress=False,
 )  # fmt: skip
-print(f"adam: log density {ensemble.stats['test_lppd'].mean():.3f} a held-out row")
+print(f"adam: log density {ensemble.stats['test_lppd'].mean():.3f} per held-out row")
 
-# Nothing is kept but the mean of the predictions and the running scores.
+# Only the mean of the predictions and the running scores are kept.
 for name in ("blackjax_sgld", "blackjax_sghmc", "crewel_psgld"):
     post = getattr(model.sgmcmc, name)(
         seed=0, init=ensemble, batch_size=64, num_chains=2, num_warmup=500, num_draws=500,
@@ -51,6 +51,6 @@ for name in ("blackjax_sgld", "blackjax_sghmc", "crewel_psgld"):
     scores = {k: v.mean() for k, v in post.stats.items() if k.startswith("test_")}
     print(
         f"{name}: step size {post.stats['step_size'].mean():.1e}, held-out accuracy "
-        f"{accuracy:.3f}; of one chain {scores['test_accuracy']:.3f}, log density "
-        f"{scores['test_lppd']:.3f} a row, calibration error {scores['test_ece']:.3f}"
+        f"{accuracy:.3f}; per chain {scores['test_accuracy']:.3f}, log density "
+        f"{scores['test_lppd']:.3f} per row, calibration error {scores['test_ece']:.3f}"
     )

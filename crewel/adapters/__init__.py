@@ -1,4 +1,4 @@
-"""The one list of algorithms. A backend is a module here with a tuple `ROWS`.
+"""The one list of algorithms. Each backend has modules here that end in a tuple `ROWS`.
 
 Rows come from the modules of this package, from other packages (the entry point
 `crewel.algorithms`, a tuple of rows), and from `register`.
@@ -28,7 +28,7 @@ class Algorithms(Sequence[Algorithm]):
     """
 
     def __init__(self) -> None:
-        """Nothing is imported until the list is first looked at."""
+        """Create the list; rows are imported when it is first read."""
         self._rows: dict[str, Algorithm] | None = None
 
     def _all(self) -> dict[str, Algorithm]:
@@ -43,11 +43,11 @@ class Algorithms(Sequence[Algorithm]):
         _add(self._all(), row)
 
     def __iter__(self) -> Iterator[Algorithm]:
-        """The rows, those of one backend together."""
+        """Iterate over the rows; those of one backend are adjacent."""
         return iter(self._all().values())
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of rows."""
         return len(self._all())
 
     @overload
@@ -55,11 +55,11 @@ class Algorithms(Sequence[Algorithm]):
     @overload
     def __getitem__(self, key: slice) -> tuple[Algorithm, ...]: ...
     def __getitem__(self, key: int | str | slice) -> Algorithm | tuple[Algorithm, ...]:
-        """A row by its name or place."""
+        """Return a row by name or by index."""
         return self._all()[key] if isinstance(key, str) else tuple(self)[key]
 
     def __contains__(self, key: object) -> bool:
-        """Whether there is such a row, or a row of that name."""
+        """Return whether the list has this row, or a row of this name."""
         return key in self._all() or any(row is key for row in self)
 
 
@@ -75,7 +75,7 @@ def _add_others(rows: dict[str, Algorithm]) -> None:
                 _add(rows, row)
         except Exception as error:  # a broken package must not break Crewel
             warn(
-                f"The algorithms of `{entry.value}` cannot be loaded: "
+                f"The algorithms of `{entry.value}` could not be loaded: "
                 f"{type(error).__name__}: {error}"
             )
 
@@ -84,16 +84,16 @@ def _add(rows: dict[str, Algorithm], row: Any) -> None:
     if not isinstance(row, Algorithm):
         raise TypeError(f"An algorithm must be a `crewel.Algorithm`, got a {type(row).__name__}.")
     if rows.setdefault(row.name, row) is not row:
-        raise ValueError(f"There is an algorithm `{row.name}` already. Give yours another name.")
+        raise ValueError(f"An algorithm named `{row.name}` already exists. Give yours another name.")
 
 
 ALGORITHMS = Algorithms()
 
 
 def register(row: Algorithm) -> Algorithm:
-    """Add an algorithm of your own, for this process; then `model.<family>.<name>` runs it.
+    """Add your own algorithm for this process; `model.<family>.<name>` then runs it.
 
-    A package that brings algorithms names a tuple of rows as its entry point
+    A package that provides algorithms declares a tuple of rows under the entry point
     `crewel.algorithms` instead. To run a row once, `model.mcmc(row)(seed=0)` needs no
     registration.
 
@@ -104,8 +104,8 @@ def register(row: Algorithm) -> Algorithm:
         The row.
 
     Raises:
-        TypeError: not an `Algorithm`.
-        ValueError: an algorithm of that name is there already.
+        TypeError: `row` is not an `Algorithm`.
+        ValueError: an algorithm of that name already exists.
 
     Examples:
         >>> import dataclasses, crewel as cw

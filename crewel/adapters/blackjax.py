@@ -1,7 +1,7 @@
-"""BlackJAX's kernels with a step size and a metric, and the adaptations that find both.
+"""BlackJAX's kernels that take a step size and a metric, and the adaptations that tune both.
 
-Engine: a kernel by its name in BlackJAX, joined to Stan's window adaptation, to its low-rank
-version, or to Pathfinder.
+The engine joins a kernel, by its name in BlackJAX, to Stan's window adaptation, to the low-rank
+version of that, or to Pathfinder.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEP = ("max_num_doublings", "num_integration_steps", "integration_steps_params"
 
 
 def nothing(*_: Any) -> None:
-    """What to keep of each warm-up step: by default BlackJAX keeps every momentum and tree."""
+    """Keep nothing of a warm-up step; by default BlackJAX keeps every momentum and tree."""
 
 
 class _Center(NamedTuple):
@@ -36,12 +36,12 @@ class _Kept(NamedTuple):
 
 
 def _center(_state: Any, _info: Any, adaptation: Any) -> _Kept:
-    """All that the low-rank adaptation itself reads of what it kept."""
+    """Keep only what the low-rank adaptation itself reads later."""
     return _Kept(_Center(adaptation.mu_star))
 
 
 def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Split into the adaptation's own, the kernel builder's, and the kernel's per-step options."""
+    """Split the options into those of the adaptation, of the kernel's builder and of its steps."""
     build = {k: options[k] for k in BUILD if k in options}
     step = {k: options[k] for k in STEP if k in options}
     adapt = {k: v for k, v in options.items() if k not in build and k not in step}
@@ -49,7 +49,7 @@ def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dic
 
 
 def _algorithm(kind: str, build: dict[str, Any]) -> Any:
-    """What BlackJAX's adaptations ask of an algorithm: `init` and `build_kernel`."""
+    """An algorithm as BlackJAX's adaptations expect it, with `init` and `build_kernel`."""
     import blackjax
 
     if kind != "dynamic_hmc":
@@ -63,7 +63,7 @@ def _algorithm(kind: str, build: dict[str, Any]) -> Any:
 
 
 def fresh_length(kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """A kernel with random lengths on HMC's state: the length is drawn from the step's key."""
+    """Run a kernel with random lengths on HMC's state; each step's key draws the length."""
     from blackjax.mcmc.dynamic_hmc import DynamicHMCState
     from blackjax.mcmc.hmc import HMCState
 
@@ -120,7 +120,7 @@ def _dense_metric(size: int, _: Mapping[str, Any]) -> Any:
     return jnp.eye(size)
 
 
-# An adaptation, and the metric to begin with where there is no warm-up.
+# Each adaptation, and the metric to use if there is no warm-up.
 _ADAPTATIONS = {
     "window_adaptation": (_window, _window_metric),
     "window_adaptation_low_rank": (_low_rank, _low_rank_metric),
@@ -170,7 +170,7 @@ def _step(
 
 
 def trajectory(info: Any) -> dict[str, Any]:
-    """What HMC says of a transition."""
+    """HMC's statistics of a transition."""
     return {
         "energy": info.energy,
         "n_steps": jnp.asarray(info.num_integration_steps),
@@ -179,7 +179,7 @@ def trajectory(info: Any) -> dict[str, Any]:
 
 
 def _tree(info: Any) -> dict[str, Any]:
-    """What NUTS says of a transition."""
+    """NUTS's statistics of a transition."""
     return trajectory(info) | {"tree_depth": info.num_trajectory_expansions}
 
 
@@ -191,7 +191,7 @@ def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 
-_DYNAMIC_GRADIENTS = (1, float("inf"))  # the length is what a function of the user's draws
+_DYNAMIC_GRADIENTS = (1, float("inf"))  # the user's `integration_steps_fn` may draw any length
 
 
 _ENGINES = {
@@ -235,7 +235,7 @@ def _row(
 
 
 _BUDGET = {"num_warmup": 500, "num_draws": 1000}
-# A quarter of a period; at half of one (5 steps here) HMC returns and does not mix.
+# A quarter of a period; after half a period (5 steps here) HMC comes back and does not mix.
 _HMC_BUDGET = {"num_integration_steps": 3} | _BUDGET
 
 ROWS = (
@@ -269,7 +269,7 @@ ROWS = (
         "blackjax_nuts_low_rank",
         "nuts",
         "window_adaptation_low_rank",
-        "No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients",
+        "No-U-Turn sampler with a diagonal plus low-rank metric from draws and gradients",
         "Seyboldt, Carlson & Carpenter 2026",
         test_budget=_BUDGET,
     ),
@@ -277,7 +277,7 @@ ROWS = (
         "blackjax_nuts_pathfinder",
         "nuts",
         "pathfinder_adaptation",
-        "No-U-Turn sampler that starts from Pathfinder, with its dense metric",
+        "No-U-Turn sampler that starts from Pathfinder and uses its dense metric",
         "Zhang, Carpenter, Gelman & Vehtari 2022",
         filled_by_row=("num_chains", "integrator"),
         test_budget=_BUDGET,
@@ -286,7 +286,7 @@ ROWS = (
         "blackjax_hmc_pathfinder",
         "hmc",
         "pathfinder_adaptation",
-        "Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric",
+        "Hamiltonian Monte Carlo that starts from Pathfinder and uses its dense metric",
         "Zhang, Carpenter, Gelman & Vehtari 2022",
         filled_by_row=("num_chains", "integrator"),
         defaults={"num_integration_steps": 16},

@@ -1,4 +1,4 @@
-"""SGLD with control variates: the gradient's noise is that of a difference from a mode's."""
+"""SGLD with control variates: a batch only estimates the difference from the gradient at a mode."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from crewel.adapters.sgmcmc import Kind, State, finish, init
 from crewel.core.protocol import SteppedWarmup, Target
 
 
-class Centre(NamedTuple):
-    """Where the control variates are centred, the full gradient there, and Adam's state."""
+class Center(NamedTuple):
+    """The center of the control variates, the full gradient there, and Adam's state."""
 
     position: Any
     gradient: Any
@@ -32,7 +32,7 @@ def _cv_init(kind: Kind, target: Target, key, position, num_warmup, *, learning_
     state = init(kind, target, key, position, num_warmup, **options)
     optimizer = _adam(num_warmup, learning_rate).init(position)
     gradient = jax.grad(target.log_density)(position)
-    return state._replace(inner=Centre(position, gradient, optimizer))
+    return state._replace(inner=Center(position, gradient, optimizer))
 
 
 def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **_: Any):
@@ -47,7 +47,7 @@ def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_r
 def _cv_finish(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **options):
     gradient = jax.grad(target.log_density)(state.position)
     state = finish(kind, target, key, state, num_warmup, **options)
-    return state._replace(inner=Centre(state.position, gradient, state.inner.optimizer))
+    return state._replace(inner=Center(state.position, gradient, state.inner.optimizer))
 
 
 def _cv_sgld(target: Target, key, position, inner, size, temperature, **_: Any):
@@ -73,7 +73,7 @@ ROWS = (
         "sgld_cv",
         "sgld",
         CV_SGLD,
-        "SGLD with control variates; the warm-up finds the mode they are centred on, by Adam",
+        "SGLD with control variates, centered on the mode that Adam finds in the warm-up",
         "Baker, Fearnhead, Fox & Nemeth 2019",
         defaults={"learning_rate": 1e-2},
         warmup=SteppedWarmup(

@@ -1,7 +1,7 @@
-"""BlackJAX's cross-chain adaptations: chains warm up together, and tune one kernel for all.
+"""BlackJAX's cross-chain adaptations: chains warm up together and tune one kernel for all.
 
-They get vectors for positions. With leaves of other shapes, ChEES fails, and MEADS takes a position
-that is one matrix for a dense metric.
+Positions are passed as vectors. With leaves of other shapes, ChEES fails, and MEADS mistakes a
+position that is a single matrix for a dense metric.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from crewel.adapters.blackjax import BACKEND, nothing
 from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Position, Target
 
-_BITS = 20  # of the Halton sequence that varies the trajectory: it returns after 2^20 draws
+_BITS = 20  # of the Halton sequence that varies the trajectory; it repeats after 2^20 draws
 
 
 def _count(tree: Any) -> int:
@@ -33,7 +33,7 @@ def _transition(info: Any) -> dict[str, Any]:
 
 
 def _flat(target: Target, positions: Position) -> tuple[Any, Any]:
-    """What gives one vector its own form, and the density of a vector."""
+    """The function from a vector to a position, and the density of a vector."""
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], positions))
     return unravel, lambda flat: target.log_density(unravel(flat))
 
@@ -44,7 +44,7 @@ def _vectors(positions: Position) -> jax.Array:
 
 class _Chees(NamedTuple):
     inner: Any
-    positions: Position  # the same, in their own form
+    positions: Position  # those of `inner`, as pytrees
     step_size: Any
     metric: Any
     length: Any
@@ -162,7 +162,7 @@ def _row(name: str, summary: str, reference: str, adaptation: str, **row: Any) -
 ROWS = (
     _row(
         "chees_hmc",
-        "HMC whose trajectory length all chains learn together; for many chains, on GPUs",
+        "HMC with a trajectory length tuned across all chains; for many chains, on GPUs",
         "Hoffman, Radul & Sountsov 2021",
         "chees_adaptation",
         filled_by_row=(
@@ -175,14 +175,14 @@ ROWS = (
         step=_chees_step,
         warmup=_chees_warmup,
         settings={"num_chains": 32},
-        # Of its `run`: the first step size, and Optax's optimizer of the length (`None`: Adam).
+        # Arguments of its `run`: the first step size, and the length's optimizer (`None`: Adam).
         defaults={"step_size": 0.1, "optim": None},
         test_budget={"num_warmup": 500, "num_draws": 200},
         gradients=_chees_gradients,
     ),
     _row(
         "meads_hmc",
-        "Generalized HMC that folds of chains tune for each other; for many chains, on GPUs",
+        "Generalized HMC in which folds of chains tune each other; for many chains, on GPUs",
         "Hoffman & Sountsov 2022",
         "meads_adaptation",
         filled_by_row=("logdensity_fn", "num_chains", "adaptation_info_fn"),

@@ -1,7 +1,7 @@
-"""BlackJAX's Langevin kernels, of one gradient a step, with dual averaging of the step size.
+"""BlackJAX's Langevin kernels: one gradient per step, and a step size tuned by dual averaging.
 
-Engine: a kernel moves, its acceptance rate moves the step size; where the kernel takes a scale for
-each parameter, that follows Stan's windows.
+In the engine, the kernel's acceptance rate adjusts the step size. Where the kernel takes a scale
+for each parameter, Stan's windows estimate it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Kernel(NamedTuple):
         init: `(target, key, position) -> inner state`.
         move: `(target, key, state, step_size, **options) -> (inner state, info)`.
         scaled: whether it takes a scale for each parameter.
-        stats: what it says of a transition, beside its acceptance rate.
+        stats: `info -> ` the statistics of a transition besides its acceptance rate.
     """
 
     init: Callable[..., Any]
@@ -74,8 +74,8 @@ def _barker_init(target: Target, _, position: Position) -> Any:
 def _barker(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> Any:
     import blackjax
 
-    # BlackJAX multiplies the proposal by the square root of the mass matrix, not of its inverse
-    # as everywhere else. So that it gets the scale of the draws, the two change places.
+    # Here alone, BlackJAX scales the proposal by the square root of the mass matrix rather than of
+    # its inverse. Swapping the two gives the proposal the scale of the draws.
     swapped = 1 / state.metric.inverse_mass_matrix
     kernel = blackjax.barker.build_kernel()
     return kernel(key, state.inner, target.log_density, step_size, swapped)
@@ -135,20 +135,20 @@ def _init(
 def _update(
     kernel: _Kernel, target: Target, key, state: _State, num_warmup: int, /, *, step_size, **options
 ) -> _State:
-    """A move and what is learnt of it; `step_size` is the average, which the draws will have."""
+    """Move once and adapt; the state's `step_size` is the average, which sampling will use."""
     averaging, metric = _tools(options)
     trial = jnp.exp(state.averaging.log_step_size)
     inner, info = kernel.move(target, key, state, trial, **options)
-    averaged, learnt = averaging[1](state.averaging, info.acceptance_rate), state.metric
+    averaged, learned = averaging[1](state.averaging, info.acceptance_rate), state.metric
     if kernel.scaled:
         from blackjax.adaptation.staged_adaptation import build_schedule
 
         slow, last = build_schedule(num_warmup)[state.index]
-        learnt = _where(slow == 1, metric[1](learnt, inner.position), learnt)
-        learnt = _where(last == 1, metric[2](learnt), learnt)
+        learned = _where(slow == 1, metric[1](learned, inner.position), learned)
+        learned = _where(last == 1, metric[2](learned), learned)
         averaged = _where(last == 1, averaging[0](averaging[2](averaged)), averaged)
     average = jnp.exp(averaged.log_step_size_avg)
-    return _State(inner, averaged, learnt, average, state.index + 1)
+    return _State(inner, averaged, learned, average, state.index + 1)
 
 
 def _where(condition: Any, a: Any, b: Any) -> Any:
@@ -187,7 +187,7 @@ def _row(kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
 ROWS = (
     _row(
         "mala",
-        "Metropolis-adjusted Langevin algorithm; every parameter has the same step",
+        "Metropolis-adjusted Langevin algorithm with the same step size for every parameter",
         "Roberts & Tweedie 1996; Roberts & Rosenthal 1998",
         defaults={"step_size": 0.1, "target": 0.574},
         test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 20},
@@ -201,9 +201,9 @@ ROWS = (
     ),
     _row(
         "ghmc",
-        "Generalized HMC: one leapfrog step, and momentum that is kept in part",
+        "Generalized HMC: one leapfrog step with a partial refreshment of the momentum",
         "Horowitz 1991; Neal 2020; Hoffman & Sountsov 2022",
-        # Momentum lives for about two steps; the drift of the slice is half its refreshment.
+        # Momentum lasts for about two steps; the slice's drift `delta` is half of `alpha`.
         defaults={"step_size": 0.1, "target": 0.9, "alpha": 0.4, "delta": 0.2},
         test_budget={"num_warmup": 1000, "num_draws": 1000, "thinning": 10},
     ),

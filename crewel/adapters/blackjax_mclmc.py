@@ -80,7 +80,7 @@ def _adjusted_warmup(
         size = sum(leaf.size for leaf in jax.tree.leaves(position))
         step = 0.2 * jnp.sqrt(size)
         length = options.get("target_num_integration_steps", 2.0) * step
-        begin: Any = MCLMCAdaptationState  # its fields are arrays, whatever its types say
+        begin: Any = MCLMCAdaptationState  # its fields hold arrays, despite its annotations
         return state, begin(length, step, jnp.ones(size))
     state, tuned, _ = blackjax.adjusted_mclmc_find_L_and_step_size(
         mclmc_kernel=_adjusted_kernel(divergence_threshold),
@@ -113,11 +113,11 @@ def _adjusted_step(
     return (inner, tuned), inner.position, stats | trajectory(info)
 
 
-_MCLMC_GRADIENTS = (2, 2)  # of the isokinetic McLachlan integrator
+_MCLMC_GRADIENTS = (2, 2)  # per step of the isokinetic McLachlan integrator
 
 
 def _adjusted_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
-    # Lengths are uniform with that mean, so twice it at the most.
+    # Lengths are uniform with that mean, so at most twice the mean.
     return 2, 2 * ceil(2 * options["target_num_integration_steps"])
 
 
@@ -125,16 +125,16 @@ ROWS = (
     Algorithm(
         name="blackjax_mclmc",
         family=MCMC,
-        summary="Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two",
+        summary="Unadjusted microcanonical Langevin Monte Carlo, two gradients per step",
         reference="Robnik, De Luca, Silverstein & Seljak 2023",
         backend=BACKEND,
         option_sources=("blackjax.mclmc_find_L_and_step_size",),
         filled_by_row=("mclmc_kernel", "num_steps", "state", "rng_key", "logdensity_fn", "params"),
         step=_mclmc_step,
         warmup=_mclmc_warmup,
-        # BlackJAX spends a third of `frac_tune2` more on the preconditioner: together, all of it.
+        # BlackJAX spends another third of `frac_tune2` on the preconditioner; the sum is 1.
         defaults={"frac_tune1": 0.3, "frac_tune2": 0.3, "frac_tune3": 0.3},
-        bias="No accept step: the step size leaves a bias, kept small by the energy error.",
+        bias="No accept step: the step size leaves a bias, kept small by tuning the energy error.",
         test_budget={"num_warmup": 2000, "num_draws": 4000, "thinning": 2},
         gradients=_MCLMC_GRADIENTS,
     ),
@@ -165,7 +165,7 @@ ROWS = (
         ),
         step=_adjusted_step,
         warmup=_adjusted_warmup,
-        # The first part is walked twice, before and after the preconditioner: together, all of it.
+        # The first part runs twice, before and after the preconditioner; the sum is 1.
         defaults={"target": 0.65, "frac_tune1": 0.4, "frac_tune2": 0.2},
         test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 3},
         gradients=_adjusted_gradients,

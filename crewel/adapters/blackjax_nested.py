@@ -1,6 +1,6 @@
-"""BlackJAX's nested sampling: live points climb the likelihood, those left behind are weighed.
+"""BlackJAX's nested sampling: live points climb the likelihood, and dead points are weighted.
 
-How many steps that takes is not known before, so the engine runs on the host, a compiled stretch
+The number of steps is not known in advance, so the engine runs on the host, one compiled stretch
 at a time. Draws are the points resampled by their weights.
 """
 
@@ -19,8 +19,8 @@ from crewel.core.compiling import Frozen, compile_all, program, thaw
 from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, EngineResult, Position, Target
 
-STRETCH = 16  # the prior's volume shrinks by a factor of exp(STRETCH) in a stretch, at most
-_REST = np.log(0.01)  # the live points' share of the evidence at which to stop
+STRETCH = 16  # a stretch shrinks the prior's volume by a factor of at most exp(STRETCH)
+_REST = np.log(0.01)  # log of the live points' share of the evidence at which to stop
 _VOLUMES = 100  # simulated sequences of volumes, for the error of the evidence
 
 
@@ -39,7 +39,7 @@ def _begin(static: Any, target: Target, arrays: list[Any], key, positions: Posit
 
 
 def _climb(static: Any, target: Target, arrays: list[Any], key, state: Any) -> Any:
-    """`(state, dead points, how many, whether that is all)` after a stretch."""
+    """Run one stretch; return `(state, dead points, their number, whether the run is done)`."""
     options = thaw(static, arrays)
     step = _sampler(target, options).step
     live = state.particles.loglikelihood.shape[0]
@@ -67,20 +67,21 @@ def _climb(static: Any, target: Target, arrays: list[Any], key, state: Any) -> A
 
 
 def _weigh(number: int, key, points: Any, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`number` indices of points, by their weights, and the log evidence by sequence of volumes.
+    """Draw `number` indices of points by weight; also return a log evidence per volume sequence.
 
-    On the host: BlackJAX counts the live points in a way that cannot be compiled as one.
+    This runs on the host, because BlackJAX's count of the live points cannot be compiled with the
+    rest.
     """
     from blackjax.ns import utils
     from blackjax.ns.base import NSInfo
 
-    # Places that no point took are born and die last, above all others, and weigh nothing.
+    # Empty slots are born and die last, above all points, and get no weight.
     points = points._replace(
         loglikelihood=np.where(real, points.loglikelihood, np.inf),
         loglikelihood_birth=np.where(real, points.loglikelihood_birth, np.inf),
     )
     key_volumes, key_choice = jax.random.split(key)
-    info: Any = NSInfo  # without the moves that made the points
+    info: Any = NSInfo  # created without the moves that made the points
     weights: Any = utils.log_weights(key_volumes, info(points, None), _VOLUMES)
     weights = np.asarray(weights, np.float64)[real]
     evidence = np.logaddexp.reduce(weights, axis=0)
@@ -117,7 +118,7 @@ def _run(
         key = jax.random.fold_in(key_climb, len(stretches))
         state, dead, count, done = climb(target, frozen.arrays, key, state)
         stretches.append((dead, np.arange(len(dead.loglikelihood)) < int(count)))
-    # A power of two of stretches, so that a run of another length compiles nothing.
+    # Pad to a power of two of stretches, so that runs of similar length share compiled code.
     empty = jax.tree.map(np.zeros_like, stretches[0])
     stretches += [empty] * (2 ** (len(stretches) - 1).bit_length() - len(stretches))
     parts = [*stretches, (state.particles, np.ones(live, bool))]
@@ -138,7 +139,7 @@ ROWS = (
     Algorithm(
         name="blackjax_nested_slice",
         family=MCMC,
-        summary="Nested slice sampling, with the evidence and its error; multimodal",
+        summary="Nested slice sampling for multimodal posteriors; estimates the evidence",
         reference="Skilling 2006; Yallup, Kroupa & Handley 2026",
         backend=BACKEND,
         option_sources=("blackjax.ns.nss.as_top_level_api",),
@@ -146,10 +147,10 @@ ROWS = (
         run=_run,
         needs=frozenset({"log_prior", "log_likelihood", "data"}),
         cross_chain=True,
-        # Chains are live points, which start from the prior; as many draws are resampled.
+        # Chains are live points, which start from the prior; each yields one resampled draw.
         settings={"num_chains": 500, "num_draws": 1, "init": "prior"},
         unsupported=frozenset({"chain_method", "num_warmup", "init"}),
-        # `None`: five a parameter, and a tenth of the live points.
+        # `None`: five inner steps per parameter; a tenth of the live points is deleted.
         defaults={"num_inner_steps": None, "num_delete": None},
     ),
 )

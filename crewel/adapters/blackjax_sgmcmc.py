@@ -1,4 +1,4 @@
-"""BlackJAX's stochastic-gradient samplers. One engine; a kind says what a kernel is called with."""
+"""BlackJAX's stochastic-gradient samplers: one engine, and a `Kind` that calls each kernel."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SGLD = Kind(nothing, _sgld, _langevin)
 
 
 class Contour(NamedTuple):
-    """The estimated weights of the energy's parts, and the part of the present position."""
+    """The estimated weights of the energy's partitions, and the partition of the position."""
 
     energy_pdf: Any
     energy_idx: Any
@@ -135,7 +135,7 @@ SGNHT = Kind(_sgnht_begin, _sgnht, _sgnht_auto)
 
 
 def cosine(size, step, temperature, *, cycle_length: int, exploration: float, **_: Any):
-    """The cosine schedule of Zhang et al. 2020: long steps without noise, then short ones with."""
+    """The cosine schedule of Zhang et al. 2020: long steps without noise, then short noisy ones."""
     through = (step % cycle_length) / cycle_length
     size = size * (jnp.cos(jnp.pi * through) + 1) / 2
     return size, jnp.where(through < exploration, 0.0, temperature)
@@ -151,7 +151,7 @@ def _cycle(options: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _cyclical_auto(auto: Any, limit: Any, found: steps.Pilot, *, exploration: float, **options):
-    # The first step that is sampled from meets the criterion, and the longest one is stable.
+    # The first step that samples meets the criterion, and the longest step is stable.
     share = (jnp.cos(jnp.pi * exploration) + 1) / 2
     return jnp.minimum(auto(found, **options) / share, limit(found.curvature))
 
@@ -174,7 +174,7 @@ def _trajectory(options: Mapping[str, Any]) -> tuple[float, float]:
 def row(
     name: str, kernel: str, kind: Kind, summary: str, reference: str, **fields: Any
 ) -> Algorithm:
-    """A row of a kind of `blackjax.sgmcmc.<kernel>`."""
+    """A row that runs `blackjax.sgmcmc.<kernel>` the way `kind` says."""
     return Algorithm(
         name=f"blackjax_{name}",
         family=SGMCMC,
@@ -206,7 +206,7 @@ ROWS = (
         "sghmc",
         "sghmc",
         SGHMC,
-        "Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step",
+        "Stochastic-gradient Hamiltonian Monte Carlo with a new momentum at each step",
         "Chen, Fox & Guestrin 2014",
         defaults=_KICKS,
         test_budget={"step_size": 0.005, "num_warmup": 200, "num_draws": 2000, "thinning": 3},
@@ -221,26 +221,26 @@ ROWS = (
         defaults={"alpha": 0.01, "beta": 0.0},
         test_budget={"step_size": 0.01, "alpha": 10.0, "num_warmup": 500, "num_draws": 2000}
         | {"thinning": 10},
-        bias=f"{NOISE}; noise of another size in each direction leaves other temperatures.",
+        bias=f"{NOISE}; directions with different noise settle at different temperatures.",
     ),
     row(
         "csgld",
         "csgld",
         CSGLD,
-        "Contour SGLD: a flattened density, to cross between modes; draws carry a `log_weight`",
+        "Contour SGLD: flattens the density to cross between modes; draws have a `log_weight`",
         "Deng, Lin & Liang 2020",
         defaults={"zeta": 1.0, "num_partitions": 512, "energy_gap": 100.0, "min_energy": 0.0}
         | {"step_size_stoch": 1e-3},
         test_budget={"step_size": 4e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
         | {"energy_gap": 10.0, "num_partitions": 50},
         unsupported=frozenset({"reduce", "evaluate"}),  # they average without weights
-        bias=f"{NOISE}; draws are of the flattened density, see `Posterior.resampled`.",
+        bias=f"{NOISE}; draws come from the flattened density, see `Posterior.resampled`.",
     ),
     row(
         "cyclical_sgld",
         "sgld",
         CYCLICAL_SGLD,
-        "SGLD in cycles: each travels with long steps, then draws with short ones",
+        "SGLD in cycles of long steps that explore and short steps that sample",
         "Zhang, Li, Zhang, Chen & Wilson 2020",
         defaults=_CYCLE,
         unsupported=frozenset({"num_warmup"}),
@@ -252,7 +252,7 @@ ROWS = (
         "cyclical_sghmc",
         "sghmc",
         CYCLICAL_SGHMC,
-        "SGHMC in cycles: each travels with long steps, then draws with short ones",
+        "SGHMC in cycles of long steps that explore and short steps that sample",
         "Zhang, Li, Zhang, Chen & Wilson 2020",
         defaults=_CYCLE | _KICKS,
         unsupported=frozenset({"num_warmup"}),

@@ -1,4 +1,4 @@
-"""BlackJAX's slice samplers, which need no gradient and no tuning; warm-up only moves."""
+"""BlackJAX's slice samplers, which need neither gradients nor tuning; a warm-up only moves."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ ROWS = (
     Algorithm(
         name="blackjax_slice",
         family=MCMC,
-        summary="Slice sampling of one coordinate after the other, no gradients, no tuning",
+        summary="Slice sampling of one coordinate after another, without gradients or tuning",
         reference="Neal 2003",
         backend=BACKEND,
         option_sources=("blackjax.mcmc.slice.coordinate_slice",),
@@ -79,7 +79,7 @@ ROWS = (
     Algorithm(
         name="blackjax_elliptical_slice",
         family=MCMC,
-        summary="Elliptical slice sampling under a Gaussian prior, no gradients, no tuning",
+        summary="Elliptical slice sampling under a Gaussian prior, without gradients or tuning",
         reference="Murray, Adams & MacKay 2010",
         backend=BACKEND,
         option_sources=("blackjax.mcmc.elliptical_slice.as_top_level_api",),

@@ -1,8 +1,8 @@
-"""BlackJAX's sequential Monte Carlo: particles are led from the prior to the posterior.
+"""BlackJAX's sequential Monte Carlo: particles move from the prior to the posterior in stages.
 
-The warm-up raises the likelihood's power from 0 to 1, as fast as the particles can follow, and
-estimates the evidence, with an error as if the stages were independent. Draws are further moves
-of the particles at power 1.
+The warm-up raises the likelihood's power from 0 to 1 as fast as the particles can follow. It also
+estimates the evidence, with an error that assumes independent stages. Draws are further moves of
+the particles at power 1.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from crewel.adapters.blackjax import BACKEND
 from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Position, Target
 
-STAGES = 1000  # at most; then the evidence is NaN
-_ACCEPTANCE = 0.8  # of the moves, which the step size is steered to from stage to stage
+STAGES = 1000  # the most; if they do not suffice, the evidence is NaN
+_ACCEPTANCE = 0.8  # of the moves; each stage adjusts the step size toward it
 
 
 def log_prior(target: Target, position: Position) -> jax.Array:
@@ -27,7 +27,7 @@ def log_prior(target: Target, position: Position) -> jax.Array:
 
 
 def log_likelihood(target: Target, position: Position) -> jax.Array:
-    """Log likelihood of all data."""
+    """Log likelihood of all the data."""
     assert target.log_likelihood is not None
     return target.log_likelihood(target.constrain(position), target.data).sum()
 
@@ -36,7 +36,7 @@ class _State(NamedTuple):
     particles: Position
     step_size: Any
     metric: Any
-    evidence: Any  # its logarithm and the variance of that
+    evidence: Any  # the log evidence and its variance
 
 
 def _warmup(
@@ -143,7 +143,7 @@ ROWS = (
     Algorithm(
         name="blackjax_tempered_smc",
         family=MCMC,
-        summary="Sequential Monte Carlo from prior to posterior, with the evidence; multimodal",
+        summary="Sequential Monte Carlo for multimodal posteriors; estimates the evidence",
         reference="Del Moral, Doucet & Jasra 2006; Buchholz, Chopin & Jacob 2021",
         backend=BACKEND,
         option_sources=(
@@ -166,7 +166,7 @@ ROWS = (
         warmup=_warmup,
         needs=frozenset({"log_prior", "log_likelihood", "data"}),
         cross_chain=True,
-        # Chains are particles, which start from the prior; the end of the way is the posterior.
+        # Chains are particles, which start from the prior and end in the posterior.
         settings={"num_chains": 1000, "num_draws": 1, "init": "prior"},
         unsupported=frozenset({"chain_method", "num_warmup", "init"}),
         defaults={

@@ -1,4 +1,4 @@
-"""BlackJAX's variational methods. Engines: Gaussians fitted by the ELBO, Pathfinder, and SVGD."""
+"""BlackJAX's variational methods. Engines: Gaussians fitted to the ELBO, Pathfinder and SVGD."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
 
 class _Fit(NamedTuple):
-    """State of a fit: BlackJAX's own, and the last step's loss."""
+    """State of a fit: BlackJAX's state, and the loss of the last step."""
 
     inner: Any
     loss: jax.Array
@@ -36,7 +36,7 @@ def _gaussian_init(
 ) -> _Fit:
     algorithm, optimizer = _gaussian(kind, target, options)
     fit = algorithm.init(position)
-    # BlackJAX's mean starts at zero whatever the position is; here chains start where they should.
+    # BlackJAX starts the mean at zero, whatever the position; start it at the position instead.
     _, scale, _ = fit
     fit = type(fit)(position, scale, optimizer.init((position, scale)))
     return _Fit(fit, jnp.zeros(()))
@@ -46,7 +46,7 @@ def _gaussian_update(
     kind: str, target: Target, key, state: _Fit, num_warmup: int, **options
 ) -> _Fit:
     inner, info = _gaussian(kind, target, options)[0].step(key, state.inner)
-    return _Fit(inner, info.elbo)  # which BlackJAX names so, and minimizes
+    return _Fit(inner, info.elbo)  # BlackJAX calls the loss that it minimizes `elbo`
 
 
 def _gaussian_step(
@@ -97,7 +97,7 @@ def _multi_warmup(target: Target, key, positions: Position, num_warmup: int, **o
         state, _ = blackjax.multipathfinder(target.log_density).init(one, alone, **options)
         return jax.tree.map(lambda leaf: leaf[0], (state.samples, state.logp, state.logq))
 
-    # One path after the other: linear algebra on the batch of all of them can hang on JAX 0.10.
+    # One path after another: linear algebra on the batch of all paths can hang on JAX 0.10.
     keys = jax.random.split(key, jax.tree.leaves(positions)[0].shape[0])
     samples, logp, logq = jax.lax.map(path, (keys, positions))
     # A path that failed gets no weight, rather than making all weights NaN.
@@ -129,7 +129,8 @@ def _svgd(target: Target, options: dict[str, Any]) -> Any:
 def _svgd_init(target: Target, key, positions: Position, num_warmup: int, **options: Any) -> Any:
     if jax.tree.leaves(positions)[0].shape[0] < 2:
         raise ValueError(
-            "`blackjax_svgd` needs two particles or more, `num_chains=2`: they repel each other."
+            "`blackjax_svgd` needs at least two particles, because they repel each other. "
+            "Give `num_chains` of 2 or more."
         )
     return _svgd(target, options).init(positions, {"length_scale": jnp.ones(())})
 
@@ -164,21 +165,21 @@ ROWS = (
     _gaussian_row(
         "meanfield_vi",
         "generate_meanfield_logdensity",
-        summary="Mean-field Gaussian, by the sticking-the-landing gradient of the ELBO",
+        summary="Mean-field Gaussian, fitted by the sticking-the-landing gradient of the ELBO",
         reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
-        bias="A Gaussian without correlations has too small scales where the posterior has some.",
+        bias="A Gaussian without correlations is too narrow where the posterior is correlated.",
     ),
     _gaussian_row(
         "fullrank_vi",
         "generate_fullrank_logdensity",
-        summary="Full-rank Gaussian, by the sticking-the-landing gradient of the ELBO",
+        summary="Full-rank Gaussian, fitted by the sticking-the-landing gradient of the ELBO",
         reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
-        bias="A Gaussian has no skewness and light tails.",
+        bias="A Gaussian has light tails and no skewness.",
     ),
     Algorithm(
         name="blackjax_pathfinder",
         family=VI,
-        summary="Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO",
+        summary="Pathfinder: the Gaussian with the highest ELBO along an L-BFGS path",
         reference="Zhang, Carpenter, Gelman & Vehtari 2022",
         backend=BACKEND,
         option_sources=("blackjax.pathfinder.approximate",),
@@ -191,7 +192,7 @@ ROWS = (
     Algorithm(
         name="blackjax_multipathfinder",
         family=VI,
-        summary="Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS)",
+        summary="Pathfinder with one path per chain; draws are resampled by importance (PSIS)",
         reference="Zhang, Carpenter, Gelman & Vehtari 2022",
         backend=BACKEND,
         option_sources=("blackjax.vi.multipathfinder.multi_approximate",),
@@ -201,7 +202,7 @@ ROWS = (
         cross_chain=True,
         settings={"num_chains": 8},
         unsupported=frozenset({"num_steps", "chain_method"}),
-        bias="A finite pool of draws, `num_samples` a path, resampled with replacement.",
+        bias="A finite pool of draws, `num_samples` per path, resampled with replacement.",
     ),
     Algorithm(
         name="blackjax_svgd",
@@ -216,7 +217,7 @@ ROWS = (
         cross_chain=True,
         settings={"num_chains": 100, "num_draws": 1},
         unsupported=frozenset({"chain_method"}),
-        bias="A finite set of particles, whose spread is too small in many dimensions.",
+        bias="A finite set of particles, whose spread is too small in high dimensions.",
         defaults={"optimizer": None},  # Adam at 1e-2
         test_budget={"num_steps": 1000},
     ),

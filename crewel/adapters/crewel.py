@@ -1,4 +1,4 @@
-"""Crewel's own engines: samplers that no backend has."""
+"""Crewel's own engines: samplers that no backend provides."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ BACKEND = Backend("crewel", "crewel")
 
 
 def preconditioner(square: Any, *, decay: float = 0.99, damping: float = 1e-5) -> Any:
-    """The preconditioner of RMSprop, one number a parameter.
+    """The preconditioner of RMSprop, one number per parameter.
 
     Args:
-        square: running mean of the squared gradient a row, like the position.
-        decay: of that mean.
-        damping: added to its root, so that the preconditioner has a bound.
+        square: running mean of the squared gradient per row, shaped like the position.
+        decay: decay rate of that mean.
+        damping: added to the square root of the mean, to bound the preconditioner.
     """
     return jax.tree.map(lambda leaf: 1 / (damping + jnp.sqrt(leaf)), square)
 
@@ -65,7 +65,7 @@ ROWS = (
     Algorithm(
         name="crewel_psgld",
         family=SGMCMC,
-        summary="SGLD preconditioned as RMSprop is: a step of its own for each parameter",
+        summary="SGLD with RMSprop's preconditioner: a separate step size for each parameter",
         reference="Li, Chen, Carlson & Carin 2016",
         backend=BACKEND,
         option_sources=("crewel.adapters.crewel.preconditioner",),
@@ -74,7 +74,7 @@ ROWS = (
         warmup=warmup(PSGLD),
         needs=SEPARATE,
         defaults=OPTIONS | {"decay": 0.99, "damping": 1e-5},
-        bias=f"{NOISE}; the change of the preconditioner is left out, as in the paper.",
+        bias=f"{NOISE}; the term for the changing preconditioner is omitted, as in the paper.",
         test_budget={"step_size": 1e-4, "num_warmup": 500, "num_draws": 2000, "thinning": 10}
         | {"decay": 0.999},
         gradients=(1, 1),

@@ -1,8 +1,8 @@
-"""flowMC: a local sampler, and a normalizing flow, trained on its draws, that proposes jumps.
+"""flowMC: a local sampler, and a normalizing flow that learns from its draws and proposes jumps.
 
-flowMC runs loops of `n_local_steps` local and then `n_global_steps` global steps. A warm-up has
-the loops that `num_warmup` steps need, each of which trains the flow; the draws are the first
-`num_draws` steps of loops in which flow and step size stay as they are.
+flowMC runs loops of `n_local_steps` local steps and then `n_global_steps` global steps. The
+warm-up runs as many loops as `num_warmup` steps need, and each trains the flow. The draws are the
+first `num_draws` steps of the loops that follow, in which the flow and the step size are fixed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ def _log_density(z: jax.Array, data: dict[str, Any]) -> jax.Array:
 
 
 def _rqspline(local: str, options: dict[str, Any], **filled: Any) -> Any:
-    """The bundle that flowMC has of the local sampler `local` and a spline flow."""
+    """The bundle that flowMC provides for the local sampler `local` and a spline flow."""
     from crewel.core.backends import resolve
 
     return resolve(_BUNDLE.format(local))(logpdf=_log_density, **filled, **options)
 
 
 def _realnvp(local: str, options: dict[str, Any], **filled: Any) -> Any:
-    """The same bundle with an affine flow, RealNVP, for the spline."""
+    """The same bundle with RealNVP, an affine flow, in place of the spline."""
     from flowMC.resource.kernel.NF_proposal import NFProposal
     from flowMC.resource.model.nf_model.realNVP import RealNVP
     from flowMC.resource.optimizer import Optimizer
@@ -85,7 +85,7 @@ def _run(
         n_chains=num_chains,
         rng_key=key,
         resource_strategy_bundles=bundle,
-        checkpoint_interval=0,  # none, and no cache of compiled programs beside it
+        checkpoint_interval=0,  # no checkpoints, and no cache of compiled programs next to them
     )
     like = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), positions)
     sampler.sample(starts, {"target": target, "like": like})
@@ -94,7 +94,7 @@ def _run(
         resource: Any = sampler.resources[f"{name}_production"]
         return np.asarray(resource.data)[:, :num_draws]
 
-    accepted = buffer("local_accs")  # of a local step; of a global one the other buffer has it
+    accepted = buffer("local_accs")  # not finite at global steps, which the other buffer has
     accepted = np.where(np.isfinite(accepted), accepted, buffer("global_accs"))
     stats = {"lp": buffer("log_prob"), "acceptance_rate": accepted}
     return EngineResult(vectors.split(buffer("positions"), positions), stats)
@@ -126,8 +126,8 @@ def _row(
         run=partial(_run, bundle_of, local),
         unsupported=frozenset({"chain_method"}),
         settings={"num_chains": 20},
-        recompiles="flowMC makes its compiled functions anew in each run.",
-        # Of a loop's steps most are local: in 14 dimensions a flow trained so briefly is refused.
+        recompiles="flowMC creates its compiled functions anew in each run.",
+        # Most steps are local: in 14 dimensions, jumps of a flow trained so briefly are rejected.
         test_budget={
             "num_warmup": 600,
             "num_draws": 600,

@@ -1,6 +1,6 @@
 """jaxopt's solvers, one update at a time; a particle that has converged stays where it is.
 
-jaxopt is no longer developed; Optax and Optimistix have successors of each.
+jaxopt is no longer developed; Optax and Optimistix have a successor for each of its solvers.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _step(kind: str, target: Target, key, state: Any, **options):
     return (position, inner), position, {"loss": -target.log_density(position)}
 
 
-_GRADIENTS = (1, float("inf"))  # the line search's
+_GRADIENTS = (1, float("inf"))  # a line search may take any number
 
 
 def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algorithm:
@@ -51,7 +51,8 @@ def _row(name: str, kind: str, summary: str, reference: str, **row: Any) -> Algo
         reference=reference,
         backend=BACKEND,
         option_sources=(f"jaxopt.{kind}",),
-        # A number of steps is `num_steps`; the rest is for derivatives of the solution, and logs.
+        # `num_steps` replaces `maxiter`; what follows it is for derivatives of the solution, and
+        # for compiling and logging.
         filled_by_row=(
             "fun",
             "value_and_grad",

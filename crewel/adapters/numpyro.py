@@ -1,4 +1,4 @@
-"""NumPyro's samplers. The engine is a kernel object that is asked for one transition at a time."""
+"""NumPyro's samplers. The engine asks a kernel object for one transition at a time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _kernel(kind: str, target: Target, **options: Any) -> Any:
 def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
     kernel = _kernel(kind, target, **options)
     state = kernel.init(key, num_warmup, init_params=position, model_args=(), model_kwargs={})
-    return jax.tree.map(jnp.asarray, state._replace(rng_key=None))  # some of it Python's floats
+    return jax.tree.map(jnp.asarray, state._replace(rng_key=None))  # some are Python floats
 
 
 def _advance(kernel: Any, num_warmup: int, key, state: Any) -> Any:
@@ -38,7 +38,7 @@ def _update(kind: str, target: Target, key, state: Any, num_warmup: int, **optio
 
 
 def _trajectory(state: Any) -> dict[str, Any]:
-    """What HMC says of a transition."""
+    """HMC's statistics of a transition."""
     return {
         "energy": state.energy,
         "step_size": state.adapt_state.step_size,
@@ -48,19 +48,19 @@ def _trajectory(state: Any) -> dict[str, Any]:
 
 
 def _tree(state: Any) -> dict[str, Any]:
-    """What NUTS says of a transition."""
+    """NUTS's statistics of a transition."""
     # A tree of depth d has at most 2^d - 1 leaves, so the depth is the number of its bits.
     depth = 32 - jax.lax.clz(state.num_steps.astype("int32"))
     return _trajectory(state) | {"tree_depth": depth}
 
 
 def _proposal(state: Any) -> dict[str, Any]:
-    """What the Barker proposal says of a transition."""
+    """The Barker proposal's statistics of a transition."""
     return {"step_size": state.adapt_state.step_size}
 
 
 def _replacement(state: Any) -> dict[str, Any]:
-    """What sample-adaptive MCMC says of a transition."""
+    """Sample-adaptive MCMC's statistics of a transition."""
     return {"diverging": state.diverging}
 
 
@@ -82,19 +82,30 @@ def _step(
 
 
 def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
-    depth = options["max_tree_depth"]  # one, or those of warm-up and sampling
+    depth = options["max_tree_depth"]  # one number, or a pair for warm-up and sampling
     return 1, 2 ** max(depth if isinstance(depth, tuple) else (depth,)) - 1
 
 
 def hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
-    """Of a transition of HMC, for forecasts."""
-    # With a trajectory's length instead, the step size decides, which is not known yet.
+    """The fewest and the most gradients in a transition of HMC, for forecasts."""
+    # Without a number of steps, it depends on the step size, which is not known yet.
     steps = options["num_steps"]
     return (1, float("inf")) if steps is None else (steps, steps)
 
 
-def row(name: str, kind: str, summary: str, reference: str, **fields: Any) -> Algorithm:
-    """A row of the sampler `numpyro.infer.<kind>`."""
+def row(
+    name: str,
+    kind: str,
+    summary: str,
+    reference: str,
+    stats: Callable[[Any], dict[str, Any]],
+    *,
+    frozen: Mapping[str, Any] = _FROZEN,
+    engine: tuple[Any, Any, Any] = (_init, _update, _step),
+    **fields: Any,
+) -> Algorithm:
+    """A row of the sampler `numpyro.infer.<kind>`; `frozen` holds the options that end tuning."""
+    init, update, step = engine
     return Algorithm(
         name=name,
         family=MCMC,
@@ -103,35 +114,23 @@ def row(name: str, kind: str, summary: str, reference: str, **fields: Any) -> Al
         backend=BACKEND,
         option_sources=(f"numpyro.infer.{kind}",),
         filled_by_row=("model", "potential_fn", "kinetic_fn", "init_strategy"),
+        step=partial(step, kind, stats, frozen),
+        warmup=SteppedWarmup(partial(init, kind), partial(update, kind)),
         **fields,
     )
 
 
-def _row(
-    name: str,
-    kind: str,
-    summary: str,
-    reference: str,
-    stats: Callable[[Any], dict[str, Any]],
-    frozen: Mapping[str, Any] = _FROZEN,
-    **fields: Any,
-) -> Algorithm:
-    step = partial(_step, kind, stats, frozen)
-    warmup = SteppedWarmup(partial(_init, kind), partial(_update, kind))
-    return row(name, kind, summary, reference, step=step, warmup=warmup, **fields)
-
-
 ROWS = (
-    _row(
+    row(
         "numpyro_nuts",
         "NUTS",
-        "No-U-Turn sampler, iterative trees, diagonal or dense mass matrix",
+        "No-U-Turn sampler with iterative trees and a diagonal or dense mass matrix",
         "Hoffman & Gelman 2014; Phan, Pradhan & Jankowiak 2019",
         _tree,
         test_budget={"num_warmup": 500, "num_draws": 1000},
         gradients=_nuts_gradients,
     ),
-    _row(
+    row(
         "numpyro_hmc",
         "HMC",
         "Hamiltonian Monte Carlo with a fixed trajectory length",
@@ -140,7 +139,7 @@ ROWS = (
         test_budget={"num_warmup": 500, "num_draws": 1000, "trajectory_length": 1.5},
         gradients=hmc_gradients,
     ),
-    _row(
+    row(
         "numpyro_barker",
         "BarkerMH",
         "Barker proposal, skewed by the gradient, robust to a poor step size",
@@ -149,14 +148,14 @@ ROWS = (
         test_budget={"num_warmup": 2000, "num_draws": 1000, "thinning": 10},
         gradients=(1, 1),
     ),
-    _row(
+    row(
         "numpyro_sa",
         "SA",
-        "Sample-adaptive MCMC, no gradients, for few parameters",
+        "Sample-adaptive MCMC, without gradients, for few parameters",
         "Zhu 2019",
         _replacement,
         frozen={},
-        # A step replaces one of the points; with few points it is slow to reach the tails.
+        # Each step replaces one point; with few points it is slow to reach the tails.
         test_budget={"num_warmup": 3000, "num_draws": 400, "thinning": 25, "adapt_state_size": 100},
         gradients=(0, 0),
     ),

@@ -10,15 +10,15 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters.numpyro import row
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import Position, Target
 from crewel.core.trees import strong
 
 
 def _started(kind: str, target: Target, key, positions: Position, num_warmup: int, options) -> Any:
-    """A kernel that knows its chains and its schedule, and the state that it starts from."""
+    """A kernel that knows its chains and its schedule, and its initial state."""
     from numpyro import infer
 
-    with jax.ensure_compile_time_eval():  # it looks at the numbers in `moves`
+    with jax.ensure_compile_time_eval():  # the kernel reads the numbers in `moves`
         kernel = getattr(infer, kind)(potential_fn=lambda z: -target.log_density(z), **options)
     keys = jax.random.split(key, jax.tree.leaves(positions)[0].shape[0])
     return kernel, kernel.init(keys, num_warmup, init_params=positions)
@@ -63,50 +63,35 @@ def _nothing(_: Any) -> dict[str, Any]:
     return {}
 
 
-def _row(
-    name: str,
-    kind: str,
-    summary: str,
-    reference: str,
-    stats: Callable[[Any], dict[str, Any]],
-    frozen: Mapping[str, Any],
-    **fields: Any,
-) -> Algorithm:
-    return row(
-        name,
-        kind,
-        summary,
-        reference,
-        step=partial(_step, kind, stats, frozen),
-        warmup=SteppedWarmup(partial(_init, kind), partial(_update, kind)),
-        cross_chain=True,
-        # At least twice as many chains as parameters, an even number.
-        settings={"num_chains": 64},
-        unsupported=frozenset({"chain_method"}),
-        gradients=(0, 0),
-        **fields,
-    )
+_row = partial(
+    row,
+    engine=(_init, _update, _step),
+    cross_chain=True,
+    settings={"num_chains": 64},  # an even number, at least twice the number of parameters
+    unsupported=frozenset({"chain_method"}),
+    gradients=(0, 0),
+)
 
 
 ROWS = (
     _row(
         "numpyro_aies",
         "AIES",
-        "Affine-invariant ensemble of chains, no gradients, for few parameters",
+        "Affine-invariant ensemble of chains, without gradients, for few parameters",
         "Goodman & Weare 2010; ter Braak 2006; Foreman-Mackey et al. 2013",
         _accepted,
-        {},
+        frozen={},
         test_budget={"num_warmup": 1000, "num_draws": 250, "thinning": 20},
     ),
     _row(
         "numpyro_ess",
         "ESS",
-        "Ensemble slice sampler, no gradients, for few parameters",
+        "Ensemble slice sampler, without gradients, for few parameters",
         "Karamanis & Beutler 2021",
         _nothing,
-        # NumPyro would go on tuning while draws are kept, and they would not be exact.
-        {"tune_mu": False},
-        # Shuffled, a chain would be another at every draw, and R-hat and ESS would mean nothing.
+        # NumPyro would keep tuning while draws are kept, and they would not be exact.
+        frozen={"tune_mu": False},
+        # Shuffling would exchange chains at every draw, and R-hat and ESS would be meaningless.
         defaults={"randomize_split": False},
         test_budget={"num_warmup": 200, "num_draws": 200, "thinning": 5},
     ),

@@ -1,10 +1,10 @@
 """NumPyro's HMC with energy-conserving subsampling: HMC on a batch that is itself resampled.
 
-The density becomes a NumPyro program with a plate that draws subsamples; the batch is part of
-the state, so that every step sees all rows and takes its own. The likelihood is estimated around
-its Taylor expansion at the mode, found by BFGS on all rows: without it the batches of the highest
-likelihood would be preferred. The expansion holds a gradient, and for degree 2 a Hessian, for
-each row of the batch: for small models.
+The density becomes a NumPyro program with a plate that draws subsamples. The batch is part of the
+state: every step sees all rows and chooses its own. The likelihood is estimated around its Taylor
+expansion at the mode, which BFGS finds on all rows; without the expansion, batches of high
+likelihood would be preferred. The expansion holds a gradient, and for degree 2 a Hessian, for each
+row of the batch, so it suits small models.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ def _program(target: Target, like: Position) -> None:
         numpyro.factor("likelihood", target.log_likelihood(params, take(target.data, rows)))
 
 
-def _kernel(centre: Position, options: dict[str, Any]) -> Any:
+def _kernel(center: Position, options: dict[str, Any]) -> Any:
     from numpyro import infer
 
     inner = {k: v for k, v in options.items() if k not in ("num_blocks", "degree")}
     hmc = infer.HMC(_program, **inner)
-    proxy = infer.HMCECS.taylor_proxy(named_leaves(centre), options["degree"])
+    proxy = infer.HMCECS.taylor_proxy(named_leaves(center), options["degree"])
     return infer.HMCECS(hmc, num_blocks=options["num_blocks"], proxy=proxy)
 
 
@@ -56,19 +56,19 @@ def _mode(target: Target, position: Position) -> Position:
 
 
 def _init(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
-    centre = _mode(target, position)
-    kernel = _kernel(centre, options)
-    return centre, kernel.init(key, num_warmup, named_leaves(centre), (target, centre), {})
+    center = _mode(target, position)
+    kernel = _kernel(center, options)
+    return center, kernel.init(key, num_warmup, named_leaves(center), (target, center), {})
 
 
 def _advance(target: Target, key, state: Any, num_warmup: int, options: dict[str, Any]) -> Any:
-    centre, inner = state
+    center, inner = state
     key, key_hmc = jax.random.split(key)
-    kernel = _kernel(centre, options)
+    kernel = _kernel(center, options)
     # `init` tells the kernel its schedule; what it computes is unused and compiled away.
-    kernel.init(key, num_warmup, named_leaves(centre), (target, centre), {})
+    kernel.init(key, num_warmup, named_leaves(center), (target, center), {})
     inner = inner._replace(rng_key=key, hmc_state=inner.hmc_state._replace(rng_key=key_hmc))
-    return centre, kernel.sample(inner, (target, centre), {})
+    return center, kernel.sample(inner, (target, center), {})
 
 
 def _update(target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
@@ -78,9 +78,9 @@ def _update(target: Target, key, state: Any, num_warmup: int, **options: Any) ->
 def _step(target: Target, key, state: Any, **options: Any):
     frozen = options | {"adapt_step_size": False, "adapt_mass_matrix": False}
     state = _advance(target, key, state, 0, frozen)
-    centre, inner = state
-    flat = [inner.z[name] for name in leaf_paths(centre)]
-    position = jax.tree.unflatten(jax.tree.structure(centre), flat)
+    center, inner = state
+    flat = [inner.z[name] for name in leaf_paths(center)]
+    position = jax.tree.unflatten(jax.tree.structure(center), flat)
     hmc = inner.hmc_state
     stats = {
         "lp_estimate": -hmc.potential_energy,
@@ -98,7 +98,7 @@ ROWS = (
     Algorithm(
         name="numpyro_hmcecs",
         family=SGMCMC,
-        summary="HMC on a batch, which is resampled in blocks by an accept step",
+        summary="HMC on a batch whose blocks are resampled with an accept step",
         reference="Dang, Quiroz, Kohn, Tran & Villani 2019",
         backend=BACKEND,
         option_sources=(
@@ -108,15 +108,15 @@ ROWS = (
         ),
         filled_by_row=("inner_kernel", "model", "potential_fn", "kinetic_fn", "init_strategy")
         + ("proxy", "reference_params"),
-        # A quarter of a period of a standard normal; NumPyro's own length is a whole one.
+        # A quarter of a standard normal's period; NumPyro's default is a whole period.
         defaults={"num_blocks": 1, "degree": 2, "trajectory_length": 1.5},
         step=_step,
         warmup=SteppedWarmup(_init, _update),
         needs=SEPARATE,
         unsupported=frozenset({"replacement", "batches", "num_data"}),
         own_batches=True,
-        bias="The batch's estimate of the likelihood is unbiased only where the rest of the Taylor "
-        "expansion is normal.",
+        bias="The batch's estimate of the likelihood is unbiased only where the remainder of the "
+        "Taylor expansion is normally distributed.",
         test_budget={"num_warmup": 500, "num_draws": 1000, "num_blocks": 4},
         gradients=hmc_gradients,
     ),

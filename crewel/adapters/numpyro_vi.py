@@ -1,7 +1,7 @@
-"""NumPyro's automatic guides: the warm-up is SVI, the draws are the guide's.
+"""NumPyro's automatic guides: the warm-up is SVI, and the guide yields the draws.
 
-The model that a guide sees has one latent site, the whole position as a vector. Guide, optimizer
-and loss are code and are made where they are traced; only parameters are state.
+A guide sees a model with one latent site, the whole position as a vector. The guide, the optimizer
+and the loss are code and are built while they are traced; only parameters are state.
 """
 
 from __future__ import annotations
@@ -18,12 +18,9 @@ from crewel.adapters.numpyro import BACKEND
 from crewel.core.families import VI
 from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
 
-# At Adam's default rate, from (-2, 2); ten draws a step keep its noise below the test's tolerance.
-BUDGET = {"num_steps": 2000, "num_particles": 10}
-
 
 class _Fit(NamedTuple):
-    """State of a fit: SVI's own, the last step's loss, and where it began (for the shapes)."""
+    """State of a fit: SVI's state, the last step's loss, the initial position (for its shapes)."""
 
     svi: Any
     loss: jax.Array
@@ -87,7 +84,7 @@ def _step(kind: str, target: Target, key, fit: _Fit, **options):
 
 
 class _Laplace(NamedTuple):
-    """State of a Laplace fit: the search for the mode, and the Gaussian there once it is known."""
+    """State of a Laplace fit: the search for the mode, then the Gaussian there once it is known."""
 
     fit: _Fit
     known: jax.Array
@@ -114,10 +111,10 @@ def _laplace_step(kind: str, target: Target, key, state: _Laplace, **options):
         posterior = svi.guide.get_posterior(svi.get_params(state.fit.svi))
         return jnp.ones((), bool), posterior.loc, posterior.scale_tril
 
-    # The Hessian once, at the first draw; `cond` under `vmap` would take it at every draw.
+    # Compute the Hessian once, at the first draw; `cond` under `vmap` would do so at every draw.
     gaussian = jax.lax.while_loop(lambda state: ~state[0], curve, state[1:])
     state = _Laplace(state.fit, *gaussian)
-    # Not validated: where the Hessian is singular NumPyro's scale is zero, and `log_q` not finite.
+    # No validation: where the Hessian is singular, the scale is zero and `log_q` is not finite.
     q = dist.MultivariateNormal(state.loc, scale_tril=state.scale_tril, validate_args=False)
     z = q.sample(key)
     return state, *_drawn(target, state.fit, z, q.log_prob(z))
@@ -165,45 +162,48 @@ def _row(
     )
 
 
+# Adam starts in (-2, 2) at its default rate; ten draws per step keep the noise below the tolerance.
+_BUDGET = {"num_steps": 2000, "num_particles": 10}
+
 ROWS = (
     _row(
         "normal",
         "AutoNormal",
         "Mean-field Gaussian, fitted by the evidence lower bound (ADVI)",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
-        "A Gaussian without correlations has too small scales where the posterior has some.",
-        test_budget=BUDGET,
+        "A Gaussian without correlations is too narrow where the posterior is correlated.",
+        test_budget=_BUDGET,
     ),
     _row(
         "diagonal",
         "AutoDiagonalNormal",
         "Mean-field Gaussian over the whole position as one vector",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
-        "A Gaussian without correlations has too small scales where the posterior has some.",
-        test_budget=BUDGET,
+        "A Gaussian without correlations is too narrow where the posterior is correlated.",
+        test_budget=_BUDGET,
     ),
     _row(
         "multivariate",
         "AutoMultivariateNormal",
         "Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI)",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
-        "A Gaussian has no skewness and light tails.",
-        test_budget=BUDGET,
+        "A Gaussian has light tails and no skewness.",
+        test_budget=_BUDGET,
     ),
     _row(
         "low_rank",
         "AutoLowRankMultivariateNormal",
-        "Gaussian whose covariance is diagonal plus low rank (the square root of the dimension)",
+        "Gaussian with a diagonal plus low-rank covariance (rank: square root of the dimension)",
         "Miller, Foti & Adams 2017; Ong, Nott & Smith 2018",
-        "A Gaussian whose correlations beyond the rank are lost.",
-        test_budget=BUDGET | {"rank": 2},
+        "A Gaussian that misses all correlations beyond its rank.",
+        test_budget=_BUDGET | {"rank": 2},
     ),
     _row(
         "laplace",
         "AutoLaplaceApproximation",
         "Gaussian at the mode of the unconstrained density, with the curvature there",
         "Tierney & Kadane 1986; MacKay 1992",
-        "The curvature at the mode knows neither the mass around it nor other modes.",
+        "The curvature at the mode ignores both the mass around the mode and other modes.",
         engine=(_laplace_init, _laplace_update, _laplace_step),
         loss=attrgetter("fit.loss"),
         test_budget={"num_steps": 2000},
@@ -214,7 +214,7 @@ ROWS = (
         "Inverse autoregressive flow",
         "Kingma, Salimans, Jozefowicz, Chen, Sutskever & Welling 2016",
         "A flow of finite depth whose fit is a local optimum; tails stay Gaussian.",
-        test_budget=BUDGET,
+        test_budget=_BUDGET,
     ),
     _row(
         "bnaf",
@@ -222,6 +222,6 @@ ROWS = (
         "Block neural autoregressive flow",
         "De Cao, Titov & Aziz 2019",
         "A flow of finite depth whose fit is a local optimum.",
-        test_budget=BUDGET,
+        test_budget=_BUDGET,
     ),
 )

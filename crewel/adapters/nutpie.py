@@ -1,4 +1,4 @@
-"""nutpie's NUTS, in Rust. It runs on the host and asks a compiled program for each gradient."""
+"""nutpie's NUTS, written in Rust. It runs on the host and calls compiled code for each gradient."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crewel.core.protocol import Algorithm, Backend, EngineResult, Position, Tar
 
 BACKEND = Backend("nutpie", "nutpie", extra="nutpie")
 
-# nutpie's statistics by ArviZ's names.
+# ArviZ's names of nutpie's statistics.
 _STATS = {
     "logp": "lp",
     "energy": "energy",
@@ -57,7 +57,7 @@ def run(
     num_draws: int,
     **options: Any,
 ) -> EngineResult:
-    """All chains at once, each a run of nutpie in a thread, with its own start and seed.
+    """Run all chains at once, each as its own nutpie run in a thread, with its start and seed.
 
     Raises:
         ValueError: `num_warmup` is zero.
@@ -74,7 +74,7 @@ def run(
     guard = threading.Lock() if compiled.alone else contextlib.nullcontext()
 
     def logp(z: np.ndarray) -> tuple[float, np.ndarray]:
-        with guard:  # until the values are there
+        with guard:  # held until the values are computed
             value, gradient = compiled(target, like, z.astype(starts.dtype))
             return float(value), np.asarray(gradient, "float64")
 
@@ -93,7 +93,7 @@ def run(
             **options,
         )
 
-    # One run a chain: of several chains in a run, which starts where depends on the threads.
+    # One run per chain: within a run, the threads decide which chain starts from which point.
     samplers = [start(job) for job in range(len(starts))]
     try:
         traces = [sampler.wait() for sampler in samplers]
@@ -118,7 +118,7 @@ ROWS = (
     Algorithm(
         name="nutpie",
         family=MCMC,
-        summary="NUTS in Rust; the mass matrix learns from draws and gradients",
+        summary="No-U-Turn sampler in Rust, with a mass matrix from draws and gradients",
         reference="Hoffman & Gelman 2014; Seyboldt, Carlson & Carpenter 2026",
         backend=BACKEND,
         option_sources=("nutpie.sample",),
@@ -141,7 +141,7 @@ ROWS = (
         ),
         run=run,
         unsupported=frozenset({"chain_method"}),
-        # Of those that `nutpie.sample` passes on and documents; its signature does not tell them.
+        # Options that `nutpie.sample` documents and passes on, but that its signature lacks.
         defaults={"target_accept": 0.8, "maxdepth": 10},
         test_budget={"num_warmup": 400, "num_draws": 1000},
         gradients=_gradients,

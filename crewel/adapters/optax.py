@@ -1,4 +1,4 @@
-"""Optax's optimizers. A particle is a chain whose step is one update; only the last is kept."""
+"""Optax's optimizers. A particle is a chain whose step is one update; the last one is kept."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _init(
     **options: Any,
 ) -> Any:
     if noisy:
-        options |= _noise(path, key)  # each particle has its own
+        options |= _noise(path, key)  # separate for each particle
     return position, _optimizer(path, options).init(position if scalars else _vectors(position))
 
 
@@ -65,13 +65,13 @@ def _step(
 ):
     import optax
 
-    # The mean over rows, so that learning rates mean what they mean when a network is trained.
-    # Line searches insist that it names the keyword that Sophia asks for.
+    # The mean over rows, so that learning rates have the same scale as in ordinary training.
+    # Line searches require the objective to name `obj_fn`, the keyword that Sophia needs.
     def objective(z, obj_fn=None):
         return -target.log_density(z) / target.num_data
 
     if noisy:
-        options |= _noise(path, key)  # unused: each particle's is in its state
+        options |= _noise(path, key)  # unused: each particle's key is in its state
     position, inner = state
     loss, gradient = jax.value_and_grad(objective)(position)
     updates, inner = _optimizer(path, options).update(
@@ -122,25 +122,26 @@ def _row(
 # fmt: off
 ROWS = (
     _row(
-        "adabelief", "Adam with the variance about the predicted gradient",
+        "adabelief", "Adam with the variance around the predicted gradient",
         "Zhuang et al. 2020", 2000,
     ),
     _row(
-        "adadelta", "Per-parameter rates from windows of gradients and updates",
+        "adadelta", "Per-parameter learning rates from windows of gradients and updates",
         "Zeiler 2012", 4000,
         rate=1.0,
         budget={"learning_rate": 0.3, "eps": 0.001},
     ),
     _row(
-        "adafactor", "Adam with factored second moments, for memory", "Shazeer & Stern 2018", 4000,
+        "adafactor", "Adam with factored second moments, to save memory",
+        "Shazeer & Stern 2018", 4000,
     ),
     _row(
-        "adagrad", "Rates that fall with the sum of squared gradients",
+        "adagrad", "Learning rates that fall with the sum of squared gradients",
         "Duchi, Hazan & Singer 2011", 4000,
         rate=0.1,
         budget={"learning_rate": 0.5},
     ),
-    _row("adam", "Adaptive moments", "Kingma & Ba 2015", 2000),
+    _row("adam", "Adaptive moment estimation", "Kingma & Ba 2015", 2000),
     _row("adamax", "Adam with the maximum norm", "Kingma & Ba 2015", 2000),
     _row(
         "adamw", "Adam with decoupled weight decay", "Loshchilov & Hutter 2019", 2000,
@@ -162,27 +163,27 @@ ROWS = (
     _row(
         "lbfgs", "Limited-memory BFGS with a zoom line search", "Liu & Nocedal 1989", 50,
         rate=None,
-        gradients=(2, float("inf")),  # the line search's
+        gradients=(2, float("inf")),  # the line search may take any number
     ),
     _row(
-        "lion", "The sign of a momentum", "Chen et al. 2023", 6000,
+        "lion", "Steps in the direction of the momentum's sign", "Chen et al. 2023", 6000,
         rate=0.001,
         budget={"weight_decay": 0.0},
     ),
     _row(
-        "muon", "Orthogonalised momentum for matrices, Adam for the rest",
+        "muon", "Orthogonalized momentum for matrices, Adam for the rest",
         "Jordan et al. 2024", 2000,
         path="contrib.muon",
     ),
     _row("nadam", "Adam with Nesterov's momentum", "Dozat 2016", 2000),
     _row(
-        "noisy_sgd", "Gradient descent with Gaussian noise that dies out",
+        "noisy_sgd", "Gradient descent with Gaussian noise that decays",
         "Neelakantan et al. 2014", 2000,
         budget={"learning_rate": 0.05},
         filled_by_row=("key", "seed"),
         quirks={"noisy": True},
     ),
-    _row("novograd", "Adam with one second moment a layer", "Ginsburg et al. 2019", 4000),
+    _row("novograd", "Adam with one second moment per layer", "Ginsburg et al. 2019", 4000),
     _row(
         "prodigy", "Adam that finds its own learning rate", "Mishchenko & Defazio 2024", 4000,
         path="contrib.prodigy",
@@ -190,26 +191,27 @@ ROWS = (
     ),
     _row("radam", "Adam with a rectified start", "Liu et al. 2020", 2000),
     _row(
-        "rmsprop", "Gradients over their running root mean square", "Hinton 2012, lecture 6e", 4000,
+        "rmsprop", "Gradients divided by their running root mean square",
+        "Hinton 2012, lecture 6e", 4000,
         budget={"learning_rate": 0.002},
     ),
     _row(
-        "schedule_free", "AdamW whose average replaces a schedule of the learning rate",
+        "schedule_free", "AdamW with averaging in place of a learning-rate schedule",
         "Defazio et al. 2024", 2000,
         path="contrib.schedule_free_adamw",
         budget={"learning_rate": 0.05},
         read="contrib.schedule_free_eval_params",
     ),
     _row(
-        "sgd", "Gradient descent, with momentum where asked", "Robbins & Monro 1951", 2000,
+        "sgd", "Gradient descent with optional momentum", "Robbins & Monro 1951", 2000,
         budget={"momentum": 0.9},
     ),
     _row(
-        "sm3", "Adagrad with second moments of rows and columns, for memory",
+        "sm3", "Adagrad with second moments per row and column, to save memory",
         "Anil et al. 2019", 4000,
         rate=0.1,
         budget={"learning_rate": 0.5},
-        quirks={"scalars": False},  # Optax's fails on leaves without an axis
+        quirks={"scalars": False},  # Optax's SM3 fails on leaves without an axis
     ),
     _row(
         "sophia", "Clipped steps with an estimated diagonal of the Hessian",
@@ -217,7 +219,7 @@ ROWS = (
         path="contrib.sophia",
         rate=0.001,
         budget={"weight_decay": 0.0, "learning_rate": 0.005},
-        gradients=(1, 3),  # a product with the Hessian at some steps
+        gradients=(1, 3),  # some steps take a product with the Hessian
     ),
     _row("yogi", "Adam with second moments that change slowly", "Zaheer et al. 2018", 2000),
 )

@@ -1,4 +1,4 @@
-"""Optimistix's minimisers, one step at a time; a particle that has converged stays where it is."""
+"""Optimistix's minimizers, one step at a time; a particle that has converged stays where it is."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _TAGS: frozenset[object] = frozenset()
 
 
 def residual_form(residuals: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Options of a least-squares solver beside its own.
+    """The option that we add to a least-squares solver's own.
 
     Args:
-        residuals: `params -> ` a pytree of arrays r, such that the log density is `-sum(r**2) / 2`
-            up to a constant; the prior has its residuals too.
+        residuals: `params -> r`, a pytree of arrays for which the log density is
+            `-sum(r**2) / 2` up to a constant. The prior contributes residuals too.
     """
     return residuals
 
 
 def _problem(target: Target, options: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
-    """What the solver sees, `(position, args) -> (value, aux)`; and the solver's own options."""
+    """The function the solver gets, `(position, args) -> (value, aux)`, and its own options."""
     own = dict(options)
     residuals = own.pop("residuals", None)
     if residuals is None:
@@ -43,7 +43,7 @@ def _solver(kind: str, options: dict[str, Any]) -> Any:
 
 
 def _begin(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
-    """Solver, problem, and the state at the start as arrays and the rest."""
+    """The solver, the problem, and the initial state, split into arrays and the rest."""
     import equinox
 
     problem, own = _problem(target, options)
@@ -62,7 +62,7 @@ def _step(kind: str, target: Target, key, state: Any, **options):
     import equinox
 
     position, arrays, done = state
-    # The part of the state that is code is made anew; what else that computes is compiled away.
+    # Rebuild the part of the state that is code; whatever else this computes is compiled away.
     solver, problem, _, rest = _begin(kind, target, position, options)
 
     def advance(position, arrays):
@@ -122,7 +122,7 @@ ROWS = (
     _row(
         "levenberg_marquardt",
         "LevenbergMarquardt",
-        "Damped Gauss-Newton, for densities that are a sum of squared `residuals`",
+        "Damped Gauss-Newton, for log densities that are a sum of squared `residuals`",
         "Levenberg 1944; Marquardt 1963",
         option_sources=("crewel.adapters.optimistix.residual_form",),
     ),

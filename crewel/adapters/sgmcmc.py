@@ -12,19 +12,18 @@ import jax.numpy as jnp
 from crewel.adapters import step_size as steps
 from crewel.core.protocol import Position, SteppedWarmup, Target
 
-NOISE = "No accept step, and the gradient's own noise: both leave a bias that vanishes with the "
-NOISE += "step size"
+NOISE = "No accept step, and a noisy gradient: both leave a bias that vanishes with the step size"
 OPTIONS = {"step_size": "auto", "temperature": 1.0}
 
 
 class State(NamedTuple):
-    """Of every stochastic-gradient sampler.
+    """State of a stochastic-gradient sampler.
 
     Attributes:
-        position: unconstrained.
-        inner: what the kind keeps beside it.
-        step: steps so far, the warm-up's included; what schedules see.
-        tuned: the step size of `"auto"`, else 0.
+        position: the unconstrained position.
+        inner: what the kind keeps besides the position.
+        step: number of steps so far, including the warm-up; schedules depend on it.
+        tuned: the step size found for `"auto"`, otherwise 0.
     """
 
     position: Position
@@ -34,7 +33,7 @@ class State(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """What tells one sampler from another.
+    """What distinguishes one sampler from another.
 
     Attributes:
         begin: `(target, key, position, **options) -> inner`.
@@ -42,7 +41,7 @@ class Kind(NamedTuple):
             (position, inner, stats)`.
         auto: `(pilot, **options) -> step size`.
         at: `(step size, step, temperature, **options) -> (step size, temperature)`.
-        scale: `(inner, **options) ->` the coordinates that it moves in, as `pilot` takes them.
+        scale: `(inner, **options) -> scale` of the coordinates it moves in, as `pilot` takes it.
     """
 
     begin: Callable[..., Any]
@@ -53,7 +52,7 @@ class Kind(NamedTuple):
 
 
 def tune(kind: Kind, target: Target, key, position, inner, *, step_size, **options: Any) -> Any:
-    """The step size of `"auto"` at a position; 0 where it is given otherwise."""
+    """The step size that `"auto"` finds at a position; 0 for any other `step_size`."""
     steps.check(step_size)
     if not isinstance(step_size, str):
         return jnp.zeros(())
@@ -81,15 +80,15 @@ def step(kind: Kind, target: Target, key, state: State, *, step_size, temperatur
 
 
 def update(kind: Kind, target: Target, key, state: State, num_warmup: int, **options) -> State:
-    """A step of burn-in."""
+    """One warm-up step."""
     return step(kind, target, key, state, **options)[0]
 
 
 def finish(kind: Kind, target: Target, key, state: State, num_warmup: int, **options) -> State:
-    """Tune again, where the burn-in has led."""
+    """Tune again at the position that the warm-up reached."""
     return state._replace(tuned=tune(kind, target, key, state.position, state.inner, **options))
 
 
 def warmup(kind: Kind) -> SteppedWarmup:
-    """Burn-in, and the tuning before and after it."""
+    """The warm-up: steps, with tuning before and after them."""
     return SteppedWarmup(partial(init, kind), partial(update, kind), finish=partial(finish, kind))

@@ -1,12 +1,13 @@
-"""Step sizes of stochastic-gradient samplers: a number, a schedule, or tuned on a pilot.
+"""Step sizes of stochastic-gradient samplers: a number, a schedule, or tuned by a pilot.
 
-`"auto"` measures, at a position, the noise of the minibatch gradient and the curvature of the
-density, V and H, the largest eigenvalues of the gradient's covariance over batches and of the
-negative Hessian. To first order a Langevin step e inflates the variance in a direction by
-`e (V + H) / 2`: V by the gradient's own noise beside what is injected (Welling & Teh 2011,
-section 4; Mandt, Hoffman & Blei 2017), H by the discretization. The step taken is the largest
-at which that is a tenth in the worst direction, which is 5 % of a standard deviation there and
-less in all others. Steps of Hamiltonian samplers follow from the same two numbers.
+`"auto"` measures two numbers at a position: V, the noise of the minibatch gradient, is the largest
+eigenvalue of its covariance over batches; H, the curvature of the density, is the largest
+eigenvalue of the negative Hessian. To first order a Langevin step e inflates the variance in a
+direction by `e (V + H) / 2`: V comes from the gradient's noise on top of the injected noise
+(Welling & Teh 2011, section 4; Mandt, Hoffman & Blei 2017), H from the discretization. `"auto"`
+takes the largest step that inflates the variance by at most a tenth in the worst direction; that
+is 5 % of a standard deviation there, and less in all others. Steps of Hamiltonian samplers follow
+from the same two numbers.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Pilot(NamedTuple):
 
     Attributes:
         noise: V, the largest variance of the minibatch gradient in any direction.
-        curvature: H, the largest second derivative of the negative log density, in size.
+        curvature: H, the largest absolute second derivative of the negative log density.
     """
 
     noise: Any
@@ -40,13 +41,13 @@ class Pilot(NamedTuple):
 def pilot(target: Target, key: Any, position: Any, scale: Any = None) -> Pilot:
     """Noise and curvature at a position, from `BATCHES` gradients and `ITERATIONS` Hessians.
 
-    The few batches make both rather too large than too small, and the step too short.
+    With so few batches, both tend to be too large rather than too small, and the step too short.
 
     Args:
         target: the density on all rows, with the size of the batches.
         key: PRNG key.
         position: unconstrained.
-        scale: like `position`: measure in coordinates that are divided by it.
+        scale: shaped like `position`; measure in coordinates divided by it.
     """
     flat, unravel = ravel_pytree(position)
     scale = jnp.ones_like(flat) if scale is None else ravel_pytree(scale)[0]
@@ -79,21 +80,21 @@ def langevin(found: Pilot) -> Any:
 
 
 def hamiltonian(found: Pilot, num_steps: int = 1) -> Any:
-    """The step `e` of a trajectory of L steps on one batch, after which the momentum is new.
+    """The step `e` of a trajectory of L steps on one batch, after which the momentum is redrawn.
 
-    The batch's force is wrong by the same amount all along, so that it shifts the position by
-    `(e L)**2 / 2` of that: the variance grows by `(e L)**2 V / 4`, and by `e**2 H / 4` through
-    Euler's symplectic scheme.
+    The batch's force has the same error along the whole trajectory, which shifts the position by
+    `(e L)**2 / 2` times the error: the variance grows by `(e L)**2 V / 4`. The symplectic Euler
+    scheme adds `e**2 H / 4`.
     """
     return jnp.sqrt(4 * INFLATION / (found.curvature + num_steps**2 * found.noise))
 
 
 def check(step_size: Any) -> None:
-    """Raise where a step size is none.
+    """Raise if `step_size` is not a step size.
 
     Raises:
-        TypeError: neither a number nor a function of the step nor `"auto"`.
-        ValueError: not positive.
+        TypeError: it is neither a number, nor a function of the step, nor `"auto"`.
+        ValueError: it is not positive.
 
     Examples:
         >>> check(1e-4)
@@ -104,7 +105,7 @@ def check(step_size: Any) -> None:
         return
     if isinstance(step_size, bool) or not isinstance(step_size, int | float):
         raise TypeError(
-            "`step_size` must be a number, a schedule (a function of the step, as Optax's are) or "
+            "`step_size` must be a number, a schedule (a function of the step, like Optax's) or "
             f"'auto', got {step_size!r}."
         )
     if not step_size > 0:
@@ -112,7 +113,7 @@ def check(step_size: Any) -> None:
 
 
 def at(step_size: Any, step: Any, tuned: Any) -> Any:
-    """The step size of a step: the tuned one for `"auto"`, a schedule's value, or the number."""
+    """The step size at a step: the tuned one for `"auto"`, a schedule's value, or the number."""
     if isinstance(step_size, str):
         return tuned
     return jnp.asarray(step_size(step) if callable(step_size) else step_size, tuned.dtype)

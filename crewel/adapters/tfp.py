@@ -1,7 +1,7 @@
 """TensorFlow Probability's samplers on JAX. The engine is a kernel that adapts while it warms up.
 
-Kernels are made where they are traced, see `crewel.adapters.tfp_kernels`; of their results only
-the arrays are state.
+Kernels are built while they are traced (see `crewel.adapters.tfp_kernels`); only the arrays of
+their results are state.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class _State(NamedTuple):
     """State of a chain, or of all chains of a cross-chain kernel.
 
     Attributes:
-        position: where it is.
-        arrays: of the kernel's results.
-        done: steps of warm-up done.
-        num_warmup: of how many.
+        position: the current position.
+        arrays: the arrays of the kernel's results.
+        done: number of warm-up steps done.
+        num_warmup: number of warm-up steps in all.
     """
 
     position: Position
@@ -48,9 +48,9 @@ def _vector(position: Position) -> jax.Array:
 
 
 def _kernel(engine: Engine, target: Target, position: Position, num_warmup: Any, options: Any):
-    """The kernel, the position as a vector, and the inverse of that.
+    """The kernel, the position as a vector, and the function from a vector to a position.
 
-    In a cross-chain kernel all have a leading chain axis.
+    With a cross-chain kernel, positions and vectors have a leading chain axis.
     """
     if engine.chains:
         unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], position))[1]
@@ -67,7 +67,7 @@ def _init(
 ) -> _State:
     kernel, z, _ = _kernel(engine, target, position, num_warmup, options)
     results = jax.tree.leaves(kernel.bootstrap_results(z))
-    arrays = [leaf for leaf in results if not _is_key(leaf)]  # TFP only notes seeds down
+    arrays = [leaf for leaf in results if not _is_key(leaf)]  # TFP only records seeds
     return _State(position, arrays, jnp.zeros((), jnp.int32), jnp.asarray(num_warmup, jnp.int32))
 
 
@@ -76,7 +76,7 @@ def _advance(
 ) -> tuple[_State, Any]:
     """The state after one transition, and the kernel's results."""
     kernel, z, back = _kernel(engine, target, state.position, state.num_warmup, options)
-    # What `bootstrap_results` computes is unused, and compiled away.
+    # What `bootstrap_results` computes is unused and compiled away.
     rest = iter(state.arrays)
     results = jax.tree.map(
         lambda leaf: leaf if _is_key(leaf) else next(rest), kernel.bootstrap_results(z)
@@ -89,7 +89,7 @@ def _advance(
 
 
 def _windowed(restart: Any, results: Any, z: jax.Array, done: jax.Array, lengths: Any) -> Any:
-    """The results, started anew where a window of the warm-up begins."""
+    """The results, reset where a window of the warm-up begins."""
     starts = np.cumsum(lengths) - lengths
     estimates = (starts > 0) & (starts < starts[-1])  # all but the first and the last
     here = starts == done
@@ -175,7 +175,7 @@ ROWS = (
         "nuts",
         ("experimental.mcmc.PreconditionedNoUTurnSampler",),
         kernels.NUTS,
-        summary="No-U-Turn sampler, unrolled trees, diagonal mass matrix",
+        summary="No-U-Turn sampler with unrolled trees and a diagonal mass matrix",
         reference="Hoffman & Gelman 2014; Lao & Dillon 2019",
         defaults={"step_size": 0.1, "target_accept_prob": 0.8},
         test_budget={"num_warmup": 500, "num_draws": 1000},
@@ -205,7 +205,7 @@ ROWS = (
         "snaper_hmc",
         ("experimental.mcmc.SNAPERHamiltonianMonteCarlo",),
         kernels.SNAPER,
-        summary="SNAPER-HMC: trajectory length, mass matrix and step size learnt across chains",
+        summary="SNAPER-HMC: trajectory length, mass matrix and step size tuned across chains",
         reference="Sountsov & Hoffman 2021",
         settings={"num_chains": 16},
         defaults={"step_size": 0.01, "target_accept_prob": 0.8},
@@ -216,7 +216,7 @@ ROWS = (
         "replica_exchange",
         ("mcmc.ReplicaExchangeMC", "mcmc.HamiltonianMonteCarlo"),
         kernels.REPLICAS,
-        summary="Replica exchange: each chain has HMC replicas at higher temperatures, which swap",
+        summary="Replica exchange: each chain swaps with HMC replicas at higher temperatures",
         reference="Swendsen & Wang 1986; Earl & Deem 2005",
         defaults={
             "inverse_temperatures": (1.0, 0.5, 0.25, 0.125),

@@ -1,7 +1,7 @@
 """TFP's transition kernels as the rows of `crewel.adapters.tfp` need them: each adapts itself.
 
-The step size is learnt by dual averaging, the mass matrix in windows of doubling length. All
-numbers that adaptation needs are in a kernel's results, so a kernel can be made anew anywhere.
+Dual averaging tunes the step size; windows of doubling length estimate the mass matrix. All
+numbers that the adaptation needs are in a kernel's results, so a kernel can be rebuilt anywhere.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ class Engine(NamedTuple):
 
 
 def seed(key: jax.Array) -> jax.Array:
-    """A key of JAX's default kind, which TFP's own are."""
-    words = jax.random.key_data(jax.random.key(0)).shape
-    return jax.random.wrap_key_data(jax.random.bits(key, words, "uint32"))
+    """A key of JAX's default kind, the kind that TFP uses."""
+    shape = jax.random.key_data(jax.random.key(0)).shape
+    return jax.random.wrap_key_data(jax.random.bits(key, shape, "uint32"))
 
 
 def windows(num_warmup: int) -> np.ndarray:
     """Ends of a warm-up's windows, in steps.
 
     The first tenth only finds the typical set. Windows of doubling length follow, each with its
-    own estimate of the variances. The last fifth is for the step size alone.
+    own estimate of the variances. The last fifth adapts the step size alone.
 
     Examples:
         >>> windows(1000).tolist()
@@ -106,7 +106,7 @@ def restart(results: Any, z: jax.Array, length: jax.Array, estimates: jax.Array)
     averaging = averaging._replace(
         error_sum=jax.tree.map(jnp.zeros_like, averaging.error_sum),
         log_averaging_step=jax.tree.map(jnp.zeros_like, averaging.log_averaging_step),
-        log_shrinkage_target=[jnp.log(10 * averaging.new_step_size)],  # TFP's, of the new start
+        log_shrinkage_target=[jnp.log(10 * averaging.new_step_size)],  # as TFP does at first
         num_adaptation_steps=length,
         step=jnp.zeros_like(averaging.step),
     )
@@ -119,12 +119,12 @@ def restart(results: Any, z: jax.Array, length: jax.Array, estimates: jax.Array)
 
 
 class _LangevinResults(NamedTuple):
-    """Results of `_Langevin`: TFP's own, and two numbers that TFP's lack.
+    """Results of `_Langevin`: TFP's, and two step sizes that TFP does not keep.
 
     Attributes:
-        inner_results: TFP's.
-        step_size: of the next step, where dual averaging finds and sets it.
-        of_drift: the step size that TFP's stored drift is for.
+        inner_results: TFP's results.
+        step_size: the step size of the next step, where dual averaging reads and sets it.
+        of_drift: the step size that TFP's stored drift was computed with.
     """
 
     inner_results: Any
@@ -179,7 +179,7 @@ def snaper(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, A
 
 
 def replicas(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
-    """Replica exchange of HMC chains, each temperature with a step size of its own."""
+    """Replica exchange of HMC chains, with a separate step size for each temperature."""
     from tensorflow_probability.substrates.jax import mcmc
 
     own, adaptation = _split(options)
@@ -236,11 +236,11 @@ def _mala_stats(results: Any) -> dict[str, jax.Array]:
 
 def _snaper_stats(results: Any) -> dict[str, jax.Array]:
     stats = _stats_of_hmc(results.inner_results.inner_results.inner_results)
-    return {k: jnp.broadcast_to(v, stats["lp"].shape) for k, v in stats.items()}  # one for all
+    return {k: jnp.broadcast_to(v, stats["lp"].shape) for k, v in stats.items()}  # the same for all
 
 
 def _replica_stats(results: Any) -> dict[str, jax.Array]:
-    # Of the replica at temperature one; after the swap its density is another's.
+    # The statistics of the replica at temperature one; the swap may change its log density.
     stats = _stats_of_hmc(results.pre_swap_replica_results.inner_results)
     stats["step_size"] = stats["step_size"][:, 0]
     stats["n_steps"] = jnp.broadcast_to(stats["n_steps"], stats["lp"].shape)

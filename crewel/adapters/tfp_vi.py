@@ -19,7 +19,7 @@ _OF_LOSS = ("sample_size", "importance_sample_size", "discrepancy_fn", "gradient
 
 
 class _Fit(NamedTuple):
-    """State of a fit; `start` is where it began, for the shapes."""
+    """State of a fit; `start` is the initial position, kept for its shapes."""
 
     parameters: Any
     optimizer: Any
@@ -60,7 +60,7 @@ def _update(target: Target, key, fit: _Fit, num_warmup: int, **options: Any) -> 
     density = jnp.vectorize(lambda z: target.log_density(unravel(z)), signature="(d)->()")
     of_loss = {k: options[k] for k in _OF_LOSS if k in options}
 
-    def log_prob(z):  # TFP gives it by keyword, which `density` does not take
+    def log_prob(z):  # TFP passes `z` by keyword, which `density` does not accept
         return density(z)
 
     def objective(parameters):
@@ -106,7 +106,7 @@ ROWS = (
         step=_step,
         warmup=SteppedWarmup(_init, _update, attrgetter("loss")),
         defaults={"optimizer": None},  # as in `fit_surrogate_posterior`; Adam at 1e-2
-        bias="A Gaussian without correlations has too small scales where the posterior has some.",
+        bias="A Gaussian without correlations is too narrow where the posterior is correlated.",
         test_budget={"num_steps": 2000, "sample_size": 10},
     ),
 )

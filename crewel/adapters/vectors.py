@@ -1,4 +1,4 @@
-"""Positions as vectors, on the host, for engines that know no pytrees."""
+"""Positions as vectors on the host, for engines that do not take pytrees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crewel.core.protocol import Position, Target
 
 
 def stacked(positions: Position) -> np.ndarray:
-    """`(chain, dim)` out of leaves `(chain, *event)`.
+    """Join leaves `(chain, *event)` into one array `(chain, dim)`.
 
     Examples:
         >>> stacked({"a": np.zeros((4, 2, 3)), "b": np.ones(4)}).shape
@@ -23,7 +23,7 @@ def stacked(positions: Position) -> np.ndarray:
 
 
 def split(vectors: Any, positions: Position) -> Position:
-    """Leaves `(chain, draw, *event)` out of `(chain, draw, dim)`, in the structure of `positions`.
+    """Split `(chain, draw, dim)` into leaves `(chain, draw, *event)`, structured as `positions`.
 
     Examples:
         >>> split(np.zeros((4, 10, 7)), {"a": np.zeros((4, 2, 3)), "b": np.ones(4)})["a"].shape
@@ -42,5 +42,5 @@ def split(vectors: Any, positions: Position) -> Position:
 
 
 def density(target: Target, like: Position, vector: jax.Array) -> jax.Array:
-    """Log density of a vector; `like` is any position, which tells the structure."""
+    """Log density of a vector; `like` is any position, for its structure."""
     return target.log_density(ravel_pytree(like)[1](vector))

@@ -1,4 +1,4 @@
-"""From what a user has, a network or a program, to a `Model`.
+"""Turn what a user has, a network or a program, into a `Model`.
 
 `networks/` has a file for each network library; `models/` has one for each model language.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 ENTRY_POINT = "crewel.bridges"
 
-# Network libraries: the prefix of the modules of their classes, and their file in `networks/`.
+# Network libraries: the module prefix of their classes, and their file in `networks/`.
 _OWN = {
     "flax.linen": "linen",
     "flax.nnx": "nnx",
@@ -23,10 +23,10 @@ _PLAIN = "function"
 
 
 class Networks(Mapping[str, str]):
-    """Network libraries by the prefix of their modules: those here, and those of other packages.
+    """Network libraries by module prefix: those of this package and those of other packages.
 
-    A package names its function `bridge` as an entry point of the group `crewel.bridges`, under
-    the prefix of the modules that it serves.
+    Another package adds a library by an entry point in the group `crewel.bridges`: the name is the
+    module prefix that it serves, the value its function `bridge`.
 
     Examples:
         >>> "flax.linen" in NETWORKS
@@ -40,15 +40,15 @@ class Networks(Mapping[str, str]):
         return found
 
     def __getitem__(self, prefix: str) -> str:
-        """Where the bridge is, `module:function`."""
+        """Return the location of the bridge, `module:function`."""
         return self._all()[prefix]
 
     def __iter__(self) -> Iterator[str]:
-        """The prefixes."""
+        """Iterate over the prefixes."""
         return iter(self._all())
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of libraries."""
         return len(self._all())
 
 
@@ -56,7 +56,7 @@ NETWORKS = Networks()
 
 
 def load(prefix: str | None) -> Callable[..., Any]:
-    """The function `bridge` for a prefix in `NETWORKS`; `None`: for plain functions."""
+    """Load the function `bridge` of a prefix in `NETWORKS`; `None` stands for plain functions."""
     where = f"{__name__}.networks.{_PLAIN}:bridge" if prefix is None else NETWORKS[prefix]
     module, _, name = where.partition(":")
     return getattr(importlib.import_module(module), name)

@@ -1,1 +1,1 @@
-"""What everything else stands on: the contract with algorithms, trees, keys, traces, compiling."""
+"""What everything else builds on: the contract with algorithms, trees, keys, traces, compiling."""

@@ -1,4 +1,4 @@
-"""Backends: the packages that rows drive, and how to say that one is missing, broken or too old."""
+"""Backends: the packages that rows drive, and the errors for missing, broken or old ones."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class Backend:
     """A package whose algorithms are rows.
 
     Attributes:
-        name: the first part of the names of its rows.
-        module: the module that must import for its rows to run.
-        extra: the extra of Crewel that installs it; empty where Crewel itself depends on it.
-        install: what installs it, where that is not an extra of Crewel.
+        name: the first part of its rows' names.
+        module: the module that must be importable for its rows to run.
+        extra: the extra of Crewel that installs it; empty if Crewel itself depends on it.
+        install: the command that installs it, if no extra of Crewel does.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Backend:
 
     @property
     def command(self) -> str:
-        """What the user types to install it.
+        """The command that installs it.
 
         Examples:
             >>> Backend("blackjax", "blackjax", extra="blackjax").command
@@ -43,8 +43,8 @@ class Backend:
         """The objects with these dotted names, for the algorithm called `row`.
 
         Raises:
-            ImportError: the backend is missing, and the message says how to install it; or it is
-                broken, and the message has its own error; or it is too old.
+            ImportError: the backend is missing (the message says how to install it), broken (the
+                message has the original error) or too old.
         """
         try:
             importlib.import_module(self.module)
@@ -69,7 +69,7 @@ class Backend:
 
 
 def resolve(dotted: str) -> Any:
-    """The object with a dotted name; imports the modules on the way.
+    """The object with a dotted name; the modules that lead to it are imported.
 
     Examples:
         >>> resolve("math.pi")

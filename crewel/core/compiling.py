@@ -1,7 +1,7 @@
 """Compile once: a cache of compiled programs, keyed on code, shapes and dtypes, never on numbers.
 
-The programs are compiled ahead of the run, so that a broken model fails before any work, threads
-share one executable, and a second call with other data, seeds or priors compiles nothing.
+Programs are compiled before the run. A broken model therefore fails before any work is done,
+threads share one executable, and a second call with other data, seeds or priors compiles nothing.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import numpy as np
 
 from crewel.core.trees import path_str
 
-CROWDED = 0.5  # of the memory maps that a process may have
-_LIMIT = 128  # programs kept; the least recently used goes first
+CROWDED = 0.5  # the share of a process's memory maps at which `make_room` forgets
+_LIMIT = 128  # programs to keep; the least recently used is dropped first
 _SETTINGS = (
     "jax_enable_x64",
     "jax_default_matmul_precision",
@@ -32,18 +32,18 @@ _programs: OrderedDict[Hashable, Program] = OrderedDict()
 _lock = threading.Lock()
 
 
-# On JAX 0.10, two programs that run at once on a CPU, each with linear algebra on batches of
-# matrices, wait for each other for good; 0.5 and 0.12 do not.
+# On JAX 0.10, two programs with batched linear algebra deadlock when they run at once on a CPU;
+# on JAX 0.5 and 0.12 they do not.
 _HANGS = (0, 6) <= tuple(map(int, jax.__version__.split(".")[:2])) < (0, 12)
 _BATCHED = re.compile(r'custom_call @lapack_\w+.*num_batch_dims = "[1-9]')
 
 
 class Program:
-    """One traced function: its outputs' shapes, and the executable once it is compiled.
+    """A traced function: the shapes of its outputs, and the executable once it is compiled.
 
     Attributes:
         out_info: shapes and dtypes of the outputs.
-        alone: whether it must not run beside another program.
+        alone: whether it must not run at the same time as another program.
     """
 
     def __init__(self, lowered: Any):
@@ -55,7 +55,7 @@ class Program:
         self._executable: Any = None
 
     def compile(self) -> None:
-        """Compile, if that has not been done."""
+        """Compile, unless that has been done."""
         if self._lowered is not None:
             self._executable = self._lowered.compile()
             self._lowered = None
@@ -94,9 +94,9 @@ def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
 
 
 def forget() -> None:
-    """Drop all compiled programs, JAX's own too, and with them the memory that their code takes.
+    """Drop all compiled programs, including JAX's own, to free the memory of their code.
 
-    What is needed again is compiled again.
+    Whatever is needed again is compiled again.
     """
     with _lock:
         _programs.clear()
@@ -105,10 +105,10 @@ def forget() -> None:
 
 
 def make_room() -> None:
-    """Forget, where the process nears the number of memory maps at which Linux aborts it.
+    """Forget if the process nears the number of memory maps at which Linux aborts it.
 
-    A program takes some 300 of the usual 65,530, and JAX keeps each that it ever compiled: a
-    comparison of many algorithms or models would end in `LLVM compilation error`.
+    A program takes about 300 of the usual 65,530, and JAX keeps every program that it compiled.
+    Without this, a comparison of many algorithms or models would end in `LLVM compilation error`.
     """
     try:
         most = int(Path("/proc/sys/vm/max_map_count").read_text())
@@ -120,13 +120,13 @@ def make_room() -> None:
 
 
 def compile_all(*programs: Program) -> None:
-    """Compile what is not compiled yet, side by side: XLA releases the interpreter's lock."""
+    """Compile what is not compiled yet, in parallel: XLA releases the interpreter's lock."""
     with ThreadPoolExecutor(max_workers=max(1, len(programs))) as pool:
         list(pool.map(Program.compile, programs))
 
 
 def _is_table(value: Any) -> bool:
-    """Whether it is a dict that JAX cannot sort, such as moves with their probabilities."""
+    """Whether it is a dict that JAX cannot sort, for example moves with their probabilities."""
     return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
 
 
@@ -134,7 +134,7 @@ class Frozen:
     """Options split into code and data: arrays are arguments of a program, the rest is its key."""
 
     def __init__(self, options: dict[str, Any], kind: str = "Option"):
-        """Split `options`; raises `TypeError` for a value that can be neither, called a `kind`."""
+        """Split `options`; `kind` names a value that can be neither in the `TypeError`."""
         self.arrays: list[Any] = []
         code: list[Any] = []
         leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
@@ -144,19 +144,19 @@ class Frozen:
                 self.arrays.append(leaf)
                 code.append(None)
             elif isinstance(leaf, Hashable):
-                # 1, 1.0 and True are equal, and are not the same.
+                # 1, 1.0 and True compare equal but compile differently.
                 code.append((dict if table else type(leaf), leaf))
             else:
                 raise TypeError(
                     f"{kind} `{path_str(path)}` holds a {type(leaf).__name__}, which is neither an "
-                    "array nor hashable, so that no compiled program could be reused. Pass an "
-                    "array, a number, a string or a function."
+                    "array nor hashable, so no compiled program could be reused. Pass an array, a "
+                    "number, a string or a function."
                 )
         self.static = structure, tuple(code)
 
 
 def thaw(static: Any, arrays: list[Any]) -> dict[str, Any]:
-    """The options again, inside a program, from `Frozen.static` and `Frozen.arrays`."""
+    """Rebuild the options inside a program, from `Frozen.static` and `Frozen.arrays`."""
     structure, code = static
     rest = iter(arrays)
 

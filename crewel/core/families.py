@@ -1,6 +1,6 @@
-"""The families of algorithms: what all rows of one have in common.
+"""The families of algorithms: what all rows of a family have in common.
 
-Adding a family is one record here. The namespaces on `Model`, the tables of the documentation and
+A new family is one record here. The namespaces on `Model`, the tables in the documentation and
 the command line are made from `FAMILIES`.
 """
 
@@ -17,17 +17,18 @@ class Family:
     """What all algorithms of one kind share.
 
     Attributes:
-        name: the attribute of `Model`, such as `mcmc`.
-        title: for headings and lists.
-        settings: the settings that a call takes beside the backend's options, with their defaults.
+        name: the attribute of `Model`, for example `mcmc`.
+        title: the title for headings and lists.
+        settings: the settings that a call takes besides the backend's options, with their
+            defaults.
         chains: the setting that counts the chains.
-        warmup: the setting that counts the steps of warm-up; empty: there is no warm-up.
-        steps: the setting that counts what comes after the warm-up, draws or steps.
+        warmup: the setting that counts the warm-up steps; empty if there is no warm-up.
+        steps: the setting that counts what follows the warm-up, draws or steps.
         jacobian: whether the density includes the log-determinant of the transform. It does not
-            where the mode in the parameters' own space is sought.
-        keeps_draws: whether every draw is kept, or only the last position of each chain.
+            if the mode in the parameters' own space is sought.
+        keeps_draws: whether every draw is kept, rather than only the last position of each chain.
         minibatches: whether steps see minibatches by default.
-        phase: what the progress bar says after the warm-up.
+        phase: what the progress bar shows after the warm-up.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Family:
     phase: str = "sampling"
 
     def __repr__(self) -> str:
-        """The name."""
+        """Return the name."""
         return f"<Family {self.name}>"
 
 
@@ -99,7 +100,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
     {family.name: family for family in (MCMC, SGMCMC, OPTIMIZE, VI, LAPLACE)}
 )
 
-# The least value of each setting that counts something.
+# The smallest value of each setting that counts something.
 LEAST: Mapping[str, int] = MappingProxyType(
     {
         "num_chains": 1,

@@ -1,4 +1,4 @@
-"""What a `Model` is given, checked and made into pytrees of arrays."""
+"""Check what a `Model` is given, and turn it into pytrees of arrays."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crewel.core.trees import named_leaves
 
 
 def joint(log_prior: Any, log_likelihood: Any, params: Any, data: Any) -> jax.Array:
-    """The log density of a model that is given in two parts."""
+    """The log density of a model that is given as a prior and a likelihood."""
     return log_prior(params) + jnp.sum(log_likelihood(params, data))
 
 
 def arrays(tree: Any) -> Any:
-    """Leaves as JAX arrays; typed PRNG keys and arrays stay what they are."""
+    """Make leaves JAX arrays; typed PRNG keys and arrays stay unchanged."""
     return jax.tree.map(jnp.asarray, tree)
 
 
@@ -26,41 +26,41 @@ def float_leaves(test_point: Any) -> Any:
     """The test point as arrays.
 
     Raises:
-        TypeError: a leaf is not a float; names it.
+        TypeError: a leaf is not a float; the message names it.
     """
     for name, leaf in named_leaves(test_point).items():
         dtype = jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
             raise TypeError(
-                f"`test_point` at `{name}` is of type {dtype}; parameters must be floats, for "
-                "gradients to exist. Write `0.0` for `0`, or convert with `.astype(float)`."
+                f"`test_point` at `{name}` is of type {dtype}; gradients need parameters that are "
+                "floats. Write `0.0` instead of `0`, or convert with `.astype(float)`."
             )
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
 def num_rows(data: Any) -> int:
-    """Rows of data; 1 where there is none.
+    """The number of rows of data; 1 without data.
 
     Raises:
-        ValueError: leaves of `data` differ in rows, or have none.
+        ValueError: leaves of `data` differ in their number of rows, or have none.
     """
     if data is None:
         return 1
     rows = {name: np.shape(leaf)[:1] for name, leaf in named_leaves(data).items()}
     if len(set(rows.values())) > 1 or () in rows.values():
         raise ValueError(
-            "The leaves of `data` must have the same number of rows, first axis: "
+            "The leaves of `data` must have the same number of rows (their first axis): "
             + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
         )
     return next(iter(rows.values()))[0] if rows else 1
 
 
 def gaussian_prior(given: Any, test_point: Any, transform_fn: Any) -> Any:
-    """Location and scale of a Gaussian prior, checked against the parameters.
+    """Check the location and scale of a Gaussian prior against the parameters.
 
     Raises:
-        ValueError: another structure than the parameters', a shape that does not fit, or
-            parameters that are transformed.
+        ValueError: their structure or a shape does not fit the parameters, or the parameters are
+            transformed.
     """
     if given is None:
         return None
@@ -72,7 +72,8 @@ def gaussian_prior(given: Any, test_point: Any, transform_fn: Any) -> Any:
     for what, tree in zip(("location", "scale"), given, strict=True):
         if jax.tree.structure(tree) != jax.tree.structure(test_point):
             raise ValueError(
-                f"The {what} in `gaussian_prior` has another structure than `test_point`."
+                f"The {what} in `gaussian_prior` has another structure than `test_point`. Give it "
+                "the same one."
             )
         for name, leaf in named_leaves(test_point).items():
             shape = np.shape(named_leaves(tree)[name])

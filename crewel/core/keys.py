@@ -1,4 +1,4 @@
-"""PRNG keys: from whatever the user gives as a seed, and for each chain."""
+"""PRNG keys: from whatever the user gives as a seed, and split for each chain."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def as_key(seed: Any) -> jax.Array:
     """A typed PRNG key from an integer, a typed key, or a raw one.
 
     Raises:
-        TypeError: something else.
+        TypeError: it is none of these.
 
     Examples:
         >>> as_key(0).dtype

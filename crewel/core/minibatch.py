@@ -1,10 +1,10 @@
-"""Minibatches: which rows a step sees, a function of seed and step alone.
+"""Minibatches: the rows that a step sees, as a function of seed and step alone.
 
-Rows come in epochs without replacement: each epoch has an order of its own, and its batches are
-slices of it. Where the batch size does not divide the rows, the last few of the order are left
-out; they are others in each epoch, so that every batch is a uniform draw of rows and the
-estimate of the density is unbiased. Nothing is stored: a run in pieces sees the rows that a run in
-one sees.
+Rows come in epochs without replacement: each epoch has its own order, and its batches are slices
+of that order. If the batch size does not divide the number of rows, the last few rows of the order
+are left out. That is a different subset each epoch, so every batch is a uniform draw of rows and
+the estimate of the density is unbiased. Nothing is stored, so a run in pieces sees the same rows
+as a run in one.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import numpy as np
 
 from crewel.core.protocol import SEPARATE, Target
 
-DEFAULT = 128  # rows a batch of an sgmcmc run, where the data have more
-EXAMPLE = 1024  # rows at which starting points are checked
-_ORDER = 2**31 - 1  # folded into a chain's key for its order of rows; steps stay below
+DEFAULT = 128  # rows per batch of an sgmcmc run, if the data have more
+EXAMPLE = 1024  # rows on which starting points are checked
+_ORDER = 2**31 - 1  # folded into a chain's key for its order of rows; steps stay below it
 _ROUNDS, _BITS = 8, 8  # of the network that permutes rows
 
 
@@ -30,10 +30,10 @@ class Batches:
     """How the rows of a run's batches are drawn.
 
     Attributes:
-        size: rows a batch.
-        num_data: rows of data, N.
+        size: number of rows per batch.
+        num_data: number of rows of data, N.
         replacement: whether the rows of a batch are drawn independently of each other.
-        host: whether the batches are handed in from the host, one a step.
+        host: whether the batches come from the host, one per step.
     """
 
     size: int
@@ -43,22 +43,22 @@ class Batches:
 
     @property
     def per_epoch(self) -> int:
-        """Batches an epoch."""
+        """Number of batches per epoch."""
         return self.num_data // self.size
 
 
 def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
-    """An epoch's order of rows, or some of it: a permutation that is computed, not stored.
+    """An epoch's order of rows, or part of it: a permutation that is computed, not stored.
 
-    A Feistel network of eight rounds permutes the numbers below a power of two; those that are
-    no row are permuted on until they are one (Luby & Rackoff 1988; Black & Rogaway 2002).
+    A Feistel network of eight rounds permutes the numbers below a power of two. A result that is
+    not a row is permuted again until it is one (Luby & Rackoff 1988; Black & Rogaway 2002).
     Sorting random numbers would cost more than a small network's gradient.
 
     Args:
         key: the chain's PRNG key (`post.keys` holds those of the draws).
         epoch: 0, 1, ...
-        rows: rows of data.
-        positions: places in the order, all of it if `None`.
+        rows: number of rows of data.
+        positions: positions in the order, all of them if `None`.
 
     Examples:
         >>> import jax
@@ -67,7 +67,7 @@ def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
     """
     key = jax.random.fold_in(jax.random.fold_in(key, _ORDER), epoch)
     keys = jax.random.bits(key, (_ROUNDS,))
-    # Halves of few bits would prefer some orders.
+    # Halves with few bits would favor some orders.
     bits = max(_BITS, (rows - 1).bit_length())
 
     def permuted(number):
@@ -88,22 +88,23 @@ def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
 
 
 def _mixed(number: jax.Array) -> jax.Array:
-    """A hash of 32 bits: the finalizer of MurmurHash3."""
+    """A 32-bit hash: the finalizer of MurmurHash3."""
     number = (number ^ (number >> 16)) * jnp.uint32(0x85EBCA6B)
     number = (number ^ (number >> 13)) * jnp.uint32(0xC2B2AE35)
     return number ^ (number >> 16)
 
 
 def plan(target: Target, settings: Mapping[str, Any], *, always: bool) -> Batches | None:
-    """How a call's batches are drawn; `None` where every step sees all rows.
+    """How a call's batches are drawn; `None` if every step sees all rows.
 
     Args:
         target: the density on all rows.
-        settings: the call's.
-        always: whether steps see minibatches where the call does not give `batch_size`.
+        settings: the settings of the call.
+        always: whether steps see minibatches even if the call does not give `batch_size`.
 
     Raises:
-        ValueError: no prior and likelihood apart, or `batch_size` larger than the data.
+        ValueError: the model does not separate prior and likelihood, or `batch_size` is larger
+            than the data.
     """
     size = settings.get("batch_size")
     if size is None and (not always or target.data is None):
@@ -114,7 +115,7 @@ def plan(target: Target, settings: Mapping[str, Any], *, always: bool) -> Batche
         size = min(DEFAULT, rows)
     if size > rows:
         raise ValueError(
-            f"`batch_size` is {size} and the data have {rows} rows. Take at most {rows}, or give "
+            f"`batch_size` is {size} and the data have {rows} rows. Use at most {rows}, or give "
             "more data."
         )
     return Batches(int(size), rows, bool(settings.get("replacement", False)))
@@ -130,8 +131,8 @@ def at(
         target: the density on all rows.
         stream: batches from the host, leaves `(steps, size, ...)`.
         key: the chain's PRNG key.
-        step: counts from 0, one a batch.
-        place: of the step in `stream`.
+        step: number of the step from 0, one per batch.
+        place: index of the step in `stream`.
     """
     if batches is None:
         return target
@@ -153,7 +154,7 @@ def take(data: Any, rows: Any) -> Any:
 
 
 def example(target: Target) -> Target:
-    """The estimate of the density on some rows, evenly spaced: where all would take long."""
+    """An estimate of the density on evenly spaced rows, where all rows would take too long."""
     size = max(EXAMPLE, target.batch_size or target.num_data)
     if target.num_rows != target.num_data or size >= target.num_data:
         return target
@@ -162,7 +163,7 @@ def example(target: Target) -> Target:
 
 
 def random_batch(target: Target, key: Any) -> Target:
-    """The density on a batch of the run's size, its rows drawn without replacement."""
+    """The density on a batch of the run's size, with rows drawn without replacement."""
     size = target.batch_size
     if size is None or size >= target.num_rows:
         return target

@@ -17,7 +17,7 @@ def settings_of(row: Algorithm) -> dict[str, Any]:
 
 
 def backend_options(row: Algorithm) -> dict[str, Any]:
-    """The row's own options with their defaults, read off the backend's callables.
+    """The row's own options with their defaults, read from the backend's callables.
 
     An option without a default has the value `REQUIRED`.
 
@@ -34,5 +34,5 @@ def backend_options(row: Algorithm) -> dict[str, Any]:
 
 
 def required(row: Algorithm) -> list[str]:
-    """The row's options that have no default, and so must be given."""
+    """The row's options that have no default and so must be given."""
     return [name for name, value in backend_options(row).items() if value is REQUIRED]

@@ -1,9 +1,9 @@
 """The contract between the driver and an algorithm: `Target` in, `Algorithm` rows, nothing else.
 
-A sampler is two pure functions over a pytree state, for one chain: `warmup` and `step`. So is a
-fit: its warm-up is the optimization, and its steps draw from what was fitted. An engine that
-cannot be stepped is one function of all chains, `run`.
-Chains, devices, chunks, thinning, progress, names and results belong to the driver.
+A sampler is two pure functions of a pytree state, for one chain: `warmup` and `step`. So is a fit:
+its warm-up is the optimization, and its steps draw from what was fitted. An engine that cannot be
+stepped is one function of all chains, `run`. Chains, devices, chunks, thinning, progress, names
+and results belong to the driver.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Seed = int | np.integer[Any] | jax.Array | np.ndarray  # an integer, or a key, t
 State = PyTree  # whatever a backend carries from step to step
 Stats = dict[str, Any]  # scalars by ArviZ's names, per step
 Options = Mapping[str, Any]  # the backend's own keywords
-Gradients = tuple[float, float]  # the least and the most that a step takes
+Gradients = tuple[float, float]  # the fewest and the most that a step takes
 
 
 class Warmup(Protocol):
@@ -49,7 +49,7 @@ class Step(Protocol):
     def __call__(
         self, target: Target, key: Key, state: State, /, **options: Any
     ) -> tuple[State, Position, Stats]:
-        """The state after one transition, the position there, and statistics of it."""
+        """The state after one transition, its position, and statistics of the transition."""
         ...
 
 
@@ -71,9 +71,9 @@ class Run(Protocol):
 
 
 class SteppedWarmup(NamedTuple):
-    """A warm-up that the driver may run in pieces, so that it shows progress and can be cut.
+    """A warm-up that the driver may run in pieces, so it shows progress and can be interrupted.
 
-    Where the model's data come in batches, `init` and `finish` see all rows, `update` a batch.
+    If the model's data come in batches, `init` and `finish` see all rows, and `update` a batch.
 
     Attributes:
         init: `(target, key, position, num_warmup, **options) -> state`.
@@ -109,32 +109,32 @@ class Algorithm:
 
     Attributes:
         name: `<backend>_<algorithm>`, what the user types.
-        family: what it has in common with its kind, such as `crewel.FAMILIES["mcmc"]`.
+        family: the family that it belongs to, for example `crewel.FAMILIES["mcmc"]`.
         summary: one line for lists and docs.
         reference: the paper.
         backend: the package that it runs.
         option_sources: dotted names of the backend's callables that take the row's own options.
         filled_by_row: parameters of those callables that the row fills itself.
         step: one transition of one chain; stats are scalars under ArviZ's names.
-        warmup: what leads to the first state, for one chain; in one call, or `SteppedWarmup`.
-        run: in place of `step` and `warmup`, for an engine that cannot be stepped; its runs can be
-            neither extended nor cut.
-        needs: what the model must have, e.g. `{"data"}`.
+        warmup: produces the first state of one chain, in one call or as a `SteppedWarmup`.
+        run: in place of `step` and `warmup`, for an engine that cannot be stepped; its runs cannot
+            be extended or interrupted.
+        needs: what the model must have, for example `{"data"}`.
         cross_chain: whether `warmup` and `step` take all chains at once (leading chain axis in
             position and state, one key).
-        settings: defaults of the family's settings that do not suit the row.
+        settings: other defaults for the family's settings.
         unsupported: settings of the family that the row does not take; a call with one raises.
-        defaults: options that the row sets where the user does not.
-        bias: why its draws are not exact even in the limit; empty where they are.
-        recompiles: why a second call compiles again; empty where it does not.
-        test_budget: the smallest budget with which the contract tests pass; empty where their
-            models lack what the row needs, which then has a test of its own.
-        cycle: `options -> (length, skipped)` of a sampler that moves in cycles: the steps of a
-            cycle, and how many at its start only travel and are never kept; or `None`.
-        own_batches: whether it draws its batches itself: its steps see all rows, and
+        defaults: options that the row sets unless the user does.
+        bias: why its draws are not exact even in the limit; empty if they are.
+        recompiles: why a second call compiles again; empty if it does not.
+        test_budget: the smallest budget with which the contract tests pass; empty if their models
+            cannot run the row, which then has a test of its own.
+        cycle: `options -> (length, skipped)` of a sampler that moves in cycles: the steps per
+            cycle, and how many at its start only explore and are never kept; or `None`.
+        own_batches: whether it draws its batches itself; its steps then see all rows, and
             `Target.batch_size`.
-        gradients: the least and the most gradients that one step takes (`inf`: no bound), or a
-            function of the options that returns them; `None` where it is unknown. For forecasts.
+        gradients: the fewest and the most gradients that one step takes (`inf`: no bound), or a
+            function of the options that returns them; `None` if unknown. For forecasts.
     """
 
     name: str
@@ -160,26 +160,26 @@ class Algorithm:
     gradients: Gradients | Callable[[Options], Gradients] | None = None
 
     def gradients_of(self, options: Options) -> Gradients | None:
-        """The least and the most gradients that one step takes with these options."""
+        """The fewest and the most gradients that one step takes with these options."""
         return self.gradients(options) if callable(self.gradients) else self.gradients
 
     @property
     def resumable(self) -> bool:
-        """Whether a run can be extended, and cut into pieces."""
+        """Whether a run can be extended and split into pieces."""
         return self.run is None
 
     def __repr__(self) -> str:
-        """The name; a row holds functions that say nothing."""
+        """Return the name; the functions of a row would not tell the reader anything."""
         return f"<Algorithm {self.name}>"
 
 
 class Draws(NamedTuple):
-    """What a run hands to `Posterior`: parameters, statistics and all that goes on from there.
+    """What a run hands to `Posterior`: parameters, statistics and what is needed to go on.
 
     Attributes:
         draws: parameters, leaves `(chain, draw, *event)`.
         stats: leaves `(chain, draw)`.
-        losses: `(chain, step)` of an optimizer or a fit, or `None`.
+        losses: `(chain, step)`, for an optimizer or a fit, or `None`.
         state: the backend's state, leaves with a leading chain axis.
         starts: `(chain,)`, the index of each chain's next draw.
         keys: `(chain,)`, the PRNG key that each chain's draws come from.
@@ -200,12 +200,12 @@ class Draws(NamedTuple):
 class Surplus(NamedTuple):
     """What an interrupted run drew beyond the draws that all its chains have.
 
-    `extend` begins with these.
+    `extend` uses these first.
 
     Attributes:
-        draws: leaves `(chain, draw, *event)`, of which each chain's first `count` are filled.
-        stats: likewise, leaves `(chain, draw)`.
-        count: `(chain,)`.
+        draws: leaves `(chain, draw, *event)`; only the first `count` draws of a chain are filled.
+        stats: leaves `(chain, draw)`, filled in the same way.
+        count: `(chain,)`, the number of draws that each chain has here.
     """
 
     draws: Params

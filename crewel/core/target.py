@@ -12,12 +12,12 @@ import jax.numpy as jnp
 
 PyTree = Any
 Params = PyTree  # in the structure of the model's test point
-Position = PyTree  # the same on the unconstrained space
+Position = PyTree  # the same in the unconstrained space
 Data = PyTree  # arrays with a leading axis of rows
 
-# What minibatches need of a model: its rows, and its prior and likelihood as separate functions.
+# What a model must have for minibatches: rows, and prior and likelihood as separate functions.
 SEPARATE = frozenset({"data", "log_prior", "log_likelihood"})
-# What a model must have, where it is not simply an argument that `wrap` gives to every model.
+# Hints for what a model must have but `wrap` does not give to every model.
 _NEEDS = {
     "gaussian_prior": "a Gaussian prior. Make every prior a `numpyro.distributions.Normal`, or "
     "give `Model(..., gaussian_prior=(location, scale))`.",
@@ -46,22 +46,22 @@ class Transform(NamedTuple):
 )
 @dataclass(frozen=True)
 class Target:
-    """One density on one unconstrained space; a pytree, so that `jax.jit` takes it as argument.
+    """One density on one unconstrained space; a pytree, so `jax.jit` takes it as an argument.
 
     Its functions are `jax.tree_util.Partial`: code is structure, numbers are leaves. Two models
     with the same code and other numbers of the same shape share their compiled programs.
 
     Attributes:
-        log_joint: `params -> scalar`, or `(params, data) -> scalar` where there is `data`.
+        log_joint: `params -> scalar`, or `(params, data) -> scalar` if there is `data`.
         transform: unconstrained position to parameters, for one sample.
-        log_prior: `params -> scalar`, or `None` where the model does not separate it.
+        log_prior: `params -> scalar`, or `None` if the model does not separate it.
         log_likelihood: `(params, batch) -> (n,)`, one value per datum, or `None`.
         data: pytree of arrays with a leading axis of rows, or `None`.
-        gaussian_prior: `(location, scale)` of the prior, each a pytree like the parameters, where
-            the prior is independent normal and nothing is transformed; else `None`.
+        gaussian_prior: `(location, scale)` of the prior, each a pytree like the parameters, if
+            the prior is independent normal and nothing is transformed; otherwise `None`.
         jacobian: whether `log_density` includes the log-determinant of the transform.
-        num_data: rows of all the data, also where `data` is a batch of them; 1 without data.
-        batch_size: rows of the batches that steps see; `None`: they see all.
+        num_data: rows of all the data, even if `data` is a batch of them; 1 without data.
+        batch_size: rows of the batches that steps see; `None` if they see all.
     """
 
     log_joint: Callable[..., jax.Array]
@@ -105,8 +105,8 @@ class Target:
     def on(self, batch: Data) -> Target:
         """The estimate of this density on a batch of n rows.
 
-        `log_prior + N/n * sum(log_likelihood(batch))`, and the Jacobian unscaled. Over batches
-        drawn uniformly, its mean and that of its gradient are those of the density on all rows.
+        `log_prior + N/n * sum(log_likelihood(batch))`, plus the Jacobian, unscaled. Averaged over
+        uniformly drawn batches, it and its gradient equal those of the density on all rows.
         """
         number = jax.tree.leaves(batch)[0].shape[0]
         scale = jnp.asarray(self.num_data / number)
@@ -146,5 +146,5 @@ def estimate(
     params: Params,
     batch: Data,
 ) -> jax.Array:
-    """A log density whose likelihood is that of some of the rows, scaled to all of them."""
+    """A log density whose likelihood is computed on some rows and scaled to all of them."""
     return log_prior(params) + scale * jnp.sum(log_likelihood(params, batch))

@@ -54,7 +54,7 @@ def count(number_of: int, noun: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time with a unit that suits it.
+    """A time in a suitable unit.
 
     Examples:
         >>> duration(0.00031), duration(2.5), duration(640), duration(90_000)
@@ -68,7 +68,7 @@ def duration(seconds: float) -> str:
 
 
 def memory(size: float) -> str:
-    """Bytes with a unit that suits them.
+    """A number of bytes in a suitable unit.
 
     Examples:
         >>> memory(1_500_000), memory(3e9)

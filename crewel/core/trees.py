@@ -13,10 +13,10 @@ Tree = Any
 
 
 class Static:
-    """An object as code: hashable whatever it holds, equal where the objects are.
+    """An object as code: always hashable, and equal to another if the objects are equal.
 
     Modules of network libraries are often unhashable (a list among their fields), and equal to
-    any module built alike; a compiled program serves both.
+    any module that is built the same way; one compiled program serves both.
     """
 
     def __init__(self, value: Any):
@@ -28,22 +28,22 @@ class Static:
         return self.value(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Static:
-        """Itself: code is never changed."""
+        """Return itself: code is never changed."""
         return self
 
     def __hash__(self) -> int:
-        """Equal objects are of one type."""
+        """Return the hash of the object's type, which equal objects share."""
         return hash(type(self.value))
 
     def __eq__(self, other: object) -> bool:
-        """Whether the objects are one, or compare equal."""
+        """Return whether the objects are identical or compare equal."""
         if not isinstance(other, Static):
             return False
         if self.value is other.value:
             return True
         try:
             return bool(self.value == other.value)
-        except Exception:  # arrays among the fields compare to arrays: then only identity counts
+        except Exception:  # fields that are arrays do not compare to a bool: only identity counts
             return False
 
 
@@ -93,7 +93,7 @@ def named_leaves(tree: Tree) -> dict[str, Any]:
         twice = sorted({name for name in names if names.count(name) > 1})
         raise ValueError(
             f"Two leaves would share the name {', '.join(f'`{n}`' for n in twice)}: a key that "
-            "contains a dot reads like a nested one. Rename one of them."
+            "contains a dot looks like a nested key. Rename one of them."
         )
     return dict(zip(names, (leaf for _, leaf in leaves), strict=True))
 
@@ -124,7 +124,7 @@ def strong(tree: Tree) -> Tree:
 
 
 def require_concrete(tree: Tree, what: str) -> None:
-    """Raise if `tree` has traced values, as within `jax.jit`, `jax.vmap` or `jax.grad`.
+    """Raise if `tree` has traced values, as inside `jax.jit`, `jax.vmap` or `jax.grad`.
 
     Raises:
         TypeError: it does.

@@ -1,1 +1,1 @@
-"""The result of every run, and what can be asked of it."""
+"""The result of every run, and everything that can be computed from it."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from crewel.core.trees import named_leaves
 
-# Axes of a layer's matrix, by the leaf's own name; a vector beside it runs over its outputs.
+# Axes of a layer's matrix, by the leaf's own name; a vector next to it runs over the outputs.
 _MATRIX_DIMS = {
     "kernel": ("in", "out"),
     "w": ("in", "out"),
@@ -49,14 +49,14 @@ def to_datatree(groups: Mapping[str, Mapping[str, Any]], *, dims: Mapping[str, l
 
     groups = {name: dict(group) for name, group in groups.items()}
     with warnings.catch_warnings():
-        # Members of an ensemble are chains of one draw; the axes are in order.
+        # Members of an ensemble are chains of one draw, so the order of the axes is right.
         warnings.filterwarnings("ignore", "Found chain dimension to be longer than draw")
         return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
 
 
 def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
     """The groups `posterior` and `sample_stats` of a run."""
-    # Types that NumPy itself does not have (bfloat16) are widened: ArviZ cannot compute with them.
+    # Types that NumPy itself lacks (bfloat16) are widened, because ArviZ cannot compute with them.
     named = {
         name: leaf.astype(np.float32) if leaf.dtype.kind == "V" else np.asarray(leaf)
         for name, leaf in named_leaves(draws).items()
@@ -68,7 +68,7 @@ def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str
 
 
 def prediction_dims(variables: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Dims of predictions `(chain, draw, row, ...)`: `row` first, then a name of their own.
+    """Dims of predictions `(chain, draw, row, ...)`: `row` first, then a separate name each.
 
     Examples:
         >>> import numpy as np

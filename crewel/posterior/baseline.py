@@ -1,4 +1,4 @@
-"""The constant predictor that a network must beat: the best one of the likelihood's own kind."""
+"""The constant predictor that a network must beat: the best of the likelihood's own kind."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from crewel.posterior.predict import NetworkPredictive
 def log_likelihood(
     predictive: NetworkPredictive, params: Params, data: PyTree, y: Any
 ) -> np.ndarray:
-    """Log likelihood of each row under a constant that is fitted to the training targets.
+    """Log likelihood of each row under a constant predictor fitted to the training targets.
 
-    Classes: their frequencies, each count plus one. Counts: a Poisson of their mean; where the
-    likelihood is another distribution of counts and they vary more than that, a negative binomial
-    of their mean and variance. Values: a normal of their mean and standard deviation.
+    Classes get their frequencies, with one added to each count. Counts get a Poisson with their
+    mean, or a negative binomial with their mean and variance if the likelihood is not a Poisson
+    and the counts vary more than one. Values get a normal with their mean and standard deviation.
 
     Args:
-        predictive: the model's.
+        predictive: how the model predicts.
         params: any parameters, for the kind of the distribution.
         data: the training data, `{"x": ..., "y": ...}`.
         y: targets to score, `(N, ...)`.

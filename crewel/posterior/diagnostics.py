@@ -22,7 +22,7 @@ from crewel.posterior.predict import (
     variables,
 )
 
-ROWS = 200  # inputs at which a report looks
+ROWS = 200  # inputs at which a report evaluates predictions, at most
 SUMMARY_ROWS = 10
 
 

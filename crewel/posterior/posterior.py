@@ -1,4 +1,4 @@
-"""`Posterior`: the one result of every family. Data first; conversions are functions elsewhere."""
+"""`Posterior`: the one result of every family. It holds data; other modules convert it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ class Posterior:
 
     Attributes:
         draws: pytree in the structure of the model's test point, leaves `(chain, draw, *event)`;
-            or what `collect=` returned. Of an optimizer: one chain per particle, one draw.
+            or what `collect=` returned. An optimizer has one chain per particle, with one draw.
         stats: leaves `(chain, draw)`, under ArviZ's names.
-        losses: `(chain, step)` where there are any, else `None`.
+        losses: `(chain, step)` if there are any, otherwise `None`.
         state: the backend's state, leaves with a leading chain axis.
         starts: `(chain,)`, the index of each chain's next draw.
         keys: `(chain,)`, the PRNG key that each chain's draws come from.
-        timing: seconds of `compile`, `warmup`, `sampling` and in `total`.
+        timing: seconds for `compile`, `warmup`, `sampling` and in `total`.
         surplus: draws that some chains of an interrupted run have beyond these, or `None`;
-            `extend` begins with them.
-        call: what was asked for.
+            `extend` uses them first.
+        call: the call that made it.
         model: the model.
     """
 
@@ -53,7 +53,7 @@ class Posterior:
 
     @classmethod
     def of(cls, model: Any, call: Call, made: Draws) -> Posterior:
-        """A posterior out of what a run made."""
+        """A posterior from what a run returned."""
         return cls(**made._asdict(), call=call, model=model)
 
     @property
@@ -63,17 +63,17 @@ class Posterior:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The settings and the backend's options, given or filled in."""
+        """The settings and the backend's options, given or default."""
         return self.call.keywords
 
     @property
     def num_chains(self) -> int:
-        """Chains, or particles of an optimizer."""
+        """Number of chains, or of an optimizer's particles."""
         return jax.tree.leaves(self.draws)[0].shape[0]
 
     @property
     def num_draws(self) -> int:
-        """Draws per chain."""
+        """Number of draws per chain."""
         return jax.tree.leaves(self.draws)[0].shape[1]
 
     @property
@@ -86,23 +86,23 @@ class Posterior:
         if self.call.settings.get("collect") is not None:
             raise ValueError(
                 "This run kept what `collect=` returned, not parameters. Run without `collect=` "
-                "to predict, summarise weights, or start another run from it."
+                "to predict, summarize weights, or start another run from it."
             )
         if "log_weight" in self.stats:
             warn(
                 f"Draws of `{self.algorithm}` carry weights that averages over them ignore. "
-                "`post.resampled()` has draws of equal weight."
+                "`post.resampled()` returns draws of equal weight."
             )
         return self.draws
 
     def resampled(self, seed: Any = 0) -> Posterior:
-        """Draws of equal weight, of a sampler whose draws carry a `log_weight`.
+        """Draws of equal weight, for a sampler whose draws carry a `log_weight`.
 
         Each chain's draws are resampled with replacement, in proportion to their weights
         (sampling importance resampling, Rubin 1988).
 
         Args:
-            seed: an integer or a PRNG key, for the choice.
+            seed: an integer or a PRNG key, for the resampling.
 
         Returns:
             A posterior with as many draws, without `log_weight`; it cannot be extended. A
@@ -135,14 +135,14 @@ class Posterior:
         A run of 500 draws extended by 500 equals one of 1,000, bit for bit.
 
         Args:
-            num_draws: more draws a chain.
-            progress: show a bar.
+            num_draws: additional draws per chain.
+            progress: whether to show a progress bar.
 
         Returns:
             A posterior with all the draws.
 
         Raises:
-            ValueError: `num_draws` is not positive, or the family has no draws to go on with.
+            ValueError: `num_draws` is not positive, or a run of this algorithm cannot be extended.
         """
         from crewel.run import driver
 
@@ -167,11 +167,11 @@ class Posterior:
         """ArviZ's table of means, intervals, ESS and R-hat.
 
         Args:
-            space: `"functions"` (default for networks): the outputs at ten training inputs, and
-                the latents that are not in the network; or `"weights"` (default otherwise): the
-                parameters themselves. R-hat of a network's weights says little: exchanging hidden
-                units changes the weights and not the function.
-            kwargs: go to `arviz_stats.summary`.
+            space: `"functions"` (the default for networks) summarizes the outputs at ten training
+                inputs and the latents outside the network; `"weights"` (the default otherwise)
+                the parameters themselves. R-hat of a network's weights says little: exchanging
+                hidden units changes the weights but not the function.
+            kwargs: passed to `arviz_stats.summary`.
 
         Returns:
             A `pandas.DataFrame`.
@@ -182,11 +182,12 @@ class Posterior:
         """Convergence judged on predictions: R-hat, ESS, MCSE, each chain's LPPD, dead chains.
 
         Args:
-            x: inputs to look at (default: up to 200 training inputs).
+            x: inputs to evaluate at (default: up to 200 training inputs).
             y: held-out targets at `x`, for the LPPD (default: training data).
 
         Returns:
-            A `crewel.posterior.function_space.FunctionReport`, which prints as a table with a verdict.
+            A `crewel.posterior.function_space.FunctionReport`, which prints as a table with a
+            verdict.
         """
         return diagnostics.report(self, x, y)
 
@@ -197,16 +198,16 @@ class Posterior:
 
         Args:
             args: for a network, its inputs `x`, `(N, ...)`. For a program of a model language, its
-                arguments without observations; none: its own, so that the data are replicated.
-            batch_size: draws evaluated at once; chosen by memory if `None`.
+                arguments without observations; without any, the data are replicated.
+            batch_size: draws to evaluate at once; chosen by memory if `None`.
             seed: an integer or a PRNG key, for the draws of `y`.
-            kwargs: keywords of a program.
+            kwargs: keyword arguments of a program.
 
         Returns:
             An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
-            `outputs`, the network's; `probability` of each class where `y` is a class; and `y`,
-            one draw of the target for each draw of the parameters. Of a program: every site that
-            is no parameter, by name.
+            the network's `outputs`; the `probability` of each class if `y` is a class; and `y`,
+            one draw of the target for each draw of the parameters. For a program, every site that
+            is not a parameter, by name.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -233,16 +234,16 @@ class Posterior:
         return arviz.to_datatree({"predictions": made}, dims=predictive.dims(made))
 
     def network(self, chain: int = 0, draw: int = -1) -> Any:
-        """One draw in the network's library's own object, which predicts what `predict` does.
+        """One draw as the network library's own object, which predicts the same as `predict`.
 
         Args:
-            chain: which chain, or particle.
-            draw: which draw; the last one if not given.
+            chain: index of the chain or particle.
+            draw: index of the draw; the last one by default.
 
         Returns:
-            Of Flax linen the variables for `module.apply`, of NNX and Equinox a module, of Haiku
-            `params` (or `(params, state)`), of a plain function its parameters, of several
-            networks a dict of these.
+            The variables for `module.apply` for Flax linen, a module for NNX and Equinox,
+            `params` (or `(params, state)`) for Haiku, the parameters for a plain function, and a
+            dict of these for several networks.
 
         Raises:
             ValueError: the model was built from a log density alone.
@@ -257,17 +258,17 @@ class Posterior:
         """Pointwise log likelihood, for LOO and model comparison; it is never scaled.
 
         Args:
-            args: for a network, inputs `x` and targets `y`; none: the training data. For a
-                program of a model language, its arguments with observations; none: its own.
+            args: for a network, inputs `x` and targets `y` (default: the training data). For a
+                program of a model language, its arguments with observations (default: its own).
             kwargs: the same by keyword.
 
         Returns:
             The `DataTree` of `to_datatree` with the group `log_likelihood`, whose variable `y`
-            is `(chain, draw, row)`; of a program, one variable per observed site.
-            `arviz_stats.loo` takes it.
+            is `(chain, draw, row)`; for a program, one variable per observed site.
+            `arviz_stats.loo` accepts it.
 
         Raises:
-            ValueError: `x` without `y`, `y` without `x`, or a model that cannot predict.
+            ValueError: only one of `x` and `y` is given, or the model cannot predict.
         """
         predictive = self.model.predictive
         if predictive is None:
@@ -287,18 +288,19 @@ class Posterior:
             seed: an integer or a PRNG key, for the draws of `y` that intervals need.
 
         Returns:
-            `lppd` (nats per row) and, for classes, `accuracy`, `brier`, `ece`; else `rmse`, `crps`,
-            `coverage` and `interval_width` of the central 90 % interval. See `crewel.metrics`.
+            `lppd` (nats per row) and, for classes, `accuracy`, `brier` and `ece`; otherwise
+            `rmse`, `crps`, and `coverage` and `interval_width` of the central 90 % interval. See
+            `crewel.metrics`.
         """
         return diagnostics.held_out_scores(self, x, y, seed=seed)
 
     def joined(self, more: Posterior) -> Posterior:
-        """This posterior with the draws of a further run behind its own."""
+        """This posterior with the draws of a further run appended to its own."""
 
         def join(a, b):
             return np.concatenate([a, b], axis=1)
 
-        summary = self.call.extras.reduce is not None  # then `more` is the summary of all
+        summary = self.call.extras.reduce is not None  # then `more` summarizes all draws
         return replace(
             more,
             draws=more.draws if summary else jax.tree.map(join, self.draws, more.draws),
@@ -309,7 +311,7 @@ class Posterior:
         )
 
     def __repr__(self) -> str:
-        """Algorithm, sizes, divergences and time."""
+        """Return the algorithm, the sizes, the divergences and the time."""
         size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
         lines = [
             f"<crewel.Posterior: {self.algorithm}, {self.num_chains} chains x "

@@ -1,4 +1,4 @@
-"""How a network predicts, and evaluating anything for every draw in batches that fit memory."""
+"""How a network predicts, and how to evaluate functions of all draws in batches that fit memory."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from crewel.core.trees import named_leaves, nbytes, require_concrete
 from crewel.likelihoods import CLASSES, class_probabilities
 from crewel.posterior.arviz import prediction_dims
 
-BATCH_BYTES = 64 * 2**20  # of outputs and parameters that are on the device at a time
+BATCH_BYTES = 64 * 2**20  # of outputs and parameters on the device at a time
 
 
 class Predictive(Protocol):
-    """How a model predicts. Networks and programs have an implementation each."""
+    """How a model predicts. Networks and programs each have an implementation."""
 
     def predict(
         self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
@@ -37,7 +37,7 @@ class Predictive(Protocol):
         ...
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-        """Names of the axes behind chain and draw, where they have any."""
+        """Names of the axes after chain and draw, where they have any."""
         ...
 
 
@@ -63,12 +63,12 @@ class NetworkPredictive:
     kind: str = "values"
 
     def at(self, params: Params, x: PyTree) -> tuple[PyTree, Any]:
-        """The network's outputs, and the distribution of `y` that they stand for."""
+        """The network's outputs, and the distribution of `y` that they parametrize."""
         outputs = self.apply(params, x)
         return outputs, self.likelihood(params, outputs)
 
     def point(self, params: Params, x: PyTree) -> dict[str, PyTree]:
-        """What is predicted without drawing: `probability` of each class, or `outputs`."""
+        """The predictions that need no random numbers: class `probability`, or `outputs`."""
         outputs, distribution = self.at(params, x)
         if self.kind == CLASSES:
             return {"probability": class_probabilities(distribution)}
@@ -81,7 +81,7 @@ class NetworkPredictive:
     def predict(
         self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
     ) -> dict[str, np.ndarray]:
-        """`outputs`, `y`, and of classes `probability`."""
+        """`outputs`, `y`, and `probability` for classes."""
         x = _inputs(*args, **kwargs)
         made = over_draws(_draws, self, draws, x, key=key, batch_size=batch_size)
         return variables(made.pop("outputs"), "outputs") | made
@@ -101,34 +101,34 @@ class NetworkPredictive:
         return {"y": over_draws(_pointwise, self, draws, rows)}
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-        """The first axis is that of the rows."""
+        """Names of the axes; the first is that of the rows."""
         return prediction_dims(made)
 
 
 def _inputs(x: Any) -> Any:
-    """The one argument of `predict` for a network."""
+    """The single argument of a network's `predict`."""
     return x
 
 
 def _rows(x: Any = None, y: Any = None) -> tuple[Any, Any]:
-    """The arguments of `log_likelihood` for a network."""
+    """The arguments of a network's `log_likelihood`."""
     return x, y
 
 
 def per_row(values: jax.Array) -> jax.Array:
-    """Values of rows summed over all other axes, `(N,)`."""
+    """Values summed over all axes but that of the rows, `(N,)`."""
     return values.reshape(values.shape[0], -1).sum(-1)
 
 
 def variables(outputs: PyTree, name: str) -> dict[str, Any]:
-    """Leaves as named variables: `name` itself, or `name.leaf` where there are several."""
+    """Leaves as named variables: `name` itself, or `name.leaf` if there are several."""
     named = named_leaves(outputs)
     if list(named) == ["value"]:
         return {name: named["value"]}
     return {f"{name}.{leaf}": value for leaf, value in named.items()}
 
 
-# Functions for `over_draws`: `(None, predictive, params, keys, batch)`, leaves with an axis of draws.
+# Functions for `over_draws`: `(None, predictive, params, keys, batch)`; leaves have a draw axis.
 
 
 def points(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: Any) -> PyTree:
@@ -148,7 +148,7 @@ def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x:
 
 
 def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Any) -> PyTree:
-    """What scores need: the log likelihood, and probabilities, or means and draws."""
+    """What scores need: the log likelihood, and class probabilities or means and draws."""
 
     def one(p, key):
         distribution = predictive.at(p, rows["x"])[1]
@@ -167,10 +167,10 @@ def _pointwise(
 
 
 def require_network(predictive: Any, what: str) -> NetworkPredictive:
-    """The model's predictive, where it predicts `y` from rows of `x`.
+    """The model's predictive, if it predicts `y` from rows of `x`.
 
     Args:
-        predictive: the model's.
+        predictive: how the model predicts.
         what: what needs it, for the message.
 
     Raises:
@@ -179,8 +179,8 @@ def require_network(predictive: Any, what: str) -> NetworkPredictive:
     if not isinstance(predictive, NetworkPredictive):
         raise ValueError(
             f"{what} needs a model that predicts `y` from rows of `x`, built by "
-            "`crewel.wrap(network, x, y, ...)`. For another model, evaluate a function of your own "
-            "on `post.draws`."
+            "`crewel.wrap(network, x, y, ...)`. For any other model, evaluate a function of your "
+            "own on `post.draws`."
         )
     return predictive
 
@@ -199,17 +199,18 @@ def over_draws(
     Args:
         fn: a module-level function `(None, predictive, params, keys, batch) -> pytree`, whose
             leaves have an axis of draws.
-        predictive: its second argument, the model's.
+        predictive: its second argument, how the model predicts.
         draws: parameters, leaves `(chain, draw, ...)`.
         batch: its last argument: inputs, or `{"x": ..., "y": ...}`.
-        key: PRNG key where `y` is drawn.
-        batch_size: draws evaluated at once; chosen by memory if `None`. It changes no result.
+        key: PRNG key, if `y` is drawn.
+        batch_size: draws to evaluate at once, chosen by memory if `None`; it does not change the
+            result.
 
     Returns:
         A pytree of host arrays, leaves `(chain, draw, row, ...)`.
     """
     require_concrete((draws, batch), "Predictions")
-    with jax.ensure_compile_time_eval():  # within a traced function, on arrays that are not traced
+    with jax.ensure_compile_time_eval():  # may be called while tracing, on arrays not traced
         return _over_draws(fn, predictive, draws, batch, key, batch_size)
 
 
@@ -255,8 +256,8 @@ def predictions(model: Any, x: PyTree) -> Partial:
         x: inputs, `(N, ...)`.
 
     Returns:
-        A function of the parameters: class probabilities `(N, K)`, or else the network's outputs.
-        `x` is data to it, so that other inputs of the same shape compile nothing.
+        A function of the parameters: class probabilities `(N, K)`, or the network's outputs if
+        `y` is not a class. `x` is data to it, so other inputs of the same shape compile nothing.
 
     Raises:
         ValueError: the model was not built from a network.

@@ -26,11 +26,11 @@ class Simulation:
 
     Attributes:
         program: the program and its arguments: a pytree, code is structure, arrays are leaves.
-        run: `(program, params, key) -> {site: value}`, what the program generates under
-            parameters `params`. Where a language cannot, it raises, and so does `pointwise`.
+        run: `(program, params, key) -> {site: value}`, what the program generates given `params`.
+            If the language cannot do this, `run` raises; the same holds for `pointwise`.
         pointwise: `(program, params) -> {site: log likelihood of each datum}`.
         rebind: `(program, args, kwargs) -> program`, the same program on other arguments, or
-            `None` where it takes none.
+            `None` if it takes none.
     """
 
     program: PyTree
@@ -39,7 +39,7 @@ class Simulation:
     rebind: Callable[[Any, tuple, Mapping[str, Any]], Any] | None = None
 
     def on(self, args: tuple, kwargs: Mapping[str, Any]) -> Simulation:
-        """The program on other arguments; on its own where none are given.
+        """The program on other arguments, or on its own if none are given.
 
         Raises:
             TypeError: the program takes no arguments.
@@ -48,8 +48,8 @@ class Simulation:
             return self
         if self.rebind is None:
             raise TypeError(
-                "This model takes no arguments: without any, its observed sites are generated "
-                "again, or scored. For other data, evaluate your own function over `post.draws`."
+                "This model takes no arguments. Called without any, it generates or scores its "
+                "observed sites; for other data, evaluate your own function over `post.draws`."
             )
         return replace(self, program=self.rebind(self.program, args, dict(kwargs)))
 
@@ -63,11 +63,11 @@ class Simulation:
     def log_likelihood(
         self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
-        """Each datum of every observed site, by name."""
+        """The log likelihood of each datum of every observed site, by name."""
         return named_leaves(over_draws(_pointwise, self.on(args, kwargs), draws, ()))
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-        """None: the axes are the program's own."""
+        """No names: the axes are the program's own."""
         return {}
 
 

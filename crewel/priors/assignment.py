@@ -1,4 +1,4 @@
-"""Priors over the parameters of a network, chosen by path pattern, strictly."""
+"""Priors over the parameters of a network, assigned strictly by path pattern."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ Prior = Any
 def fan_in(
     scale: float = 1.0, distribution: Callable[..., Any] = dist.Normal
 ) -> Callable[[str, tuple[int, ...]], Any]:
-    """A zero-centred prior whose scale shrinks with the number of inputs of a unit.
+    """A zero-centered prior whose scale shrinks with the number of inputs of a unit.
 
-    Weights get `distribution(0, scale / sqrt(fan_in))`, vectors and scalars (biases)
-    `distribution(0, scale)`, so that the prior over functions keeps its size as layers widen
-    (Neal 1996). The inputs are all axes but the last, or, of a leaf called `weight` (Equinox,
-    PyTorch order), all but the first; a row of an `embedding` has one input.
+    Weights get `distribution(0, scale / sqrt(fan_in))`; vectors and scalars (biases) get
+    `distribution(0, scale)`. The prior over functions then keeps its size as layers widen
+    (Neal 1996). The inputs are all axes but the last; for a leaf called `weight` (Equinox, in
+    PyTorch's order) they are all but the first. A row of an `embedding` has one input.
 
     Args:
         scale: standard deviation of a unit's pre-activation for inputs of unit variance;
@@ -59,7 +59,7 @@ NAMED: dict[str, Callable[[], Any]] = {"fan_in": fan_in}
 
 
 def _numbers(distribution: Any) -> Any:
-    """Its parameters as float arrays, so that one program serves `Normal(0, 1)` and any other."""
+    """Make the parameters float arrays, so that one program serves `Normal`s of any parameters."""
 
     def number(leaf):
         kind = jnp.result_type(leaf)
@@ -72,7 +72,7 @@ def _numbers(distribution: Any) -> Any:
 def _continuous(distribution: Any, path: str) -> None:
     if distribution.support.is_discrete:
         raise TypeError(
-            f"The prior for `{path}` is a {type(distribution).__name__}, which is discrete: "
+            f"The prior for `{path}` is a {type(distribution).__name__}, which is discrete, but "
             "gradients need continuous parameters. Sum it out in the likelihood."
         )
 
@@ -80,7 +80,7 @@ def _continuous(distribution: Any, path: str) -> None:
 def _one(prior: Prior, path: str, shape: tuple[int, ...], latents: Mapping[str, Any]) -> Any:
     if isinstance(prior, str):
         if prior not in NAMED:
-            raise ValueError(f"No prior is called `{prior}`; there is {', '.join(NAMED)}.")
+            raise ValueError(f"No prior is called `{prior}`. Use one of: {', '.join(NAMED)}.")
         prior = NAMED[prior]()
     if isinstance(prior, dist.Distribution):
         found = prior
@@ -124,11 +124,12 @@ def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) 
         latents: distributions of the latents, by name, which hierarchical priors may use.
 
     Returns:
-        Distributions by path; of a hierarchical prior, a function `latents -> distribution`.
+        Distributions by path; for a hierarchical prior, a function `latents -> distribution`.
 
     Raises:
-        ValueError: see `crewel.priors.patterns.choose`; or a prior whose shape does not fit its leaf.
-        TypeError: a prior that is none of these, or discrete.
+        ValueError: the shape of a prior does not fit its leaf, or the patterns do not fit the
+            paths (see `crewel.priors.patterns.choose`).
+        TypeError: a prior is none of these, or is discrete.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -147,10 +148,10 @@ def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) 
 
 
 def of_latents(latents: Mapping[str, Any]) -> dict[str, Any]:
-    """The distributions of latents that are not in the network, checked.
+    """Check the distributions of the latents outside the network, and return them.
 
     Raises:
-        TypeError: one is no distribution, or discrete.
+        TypeError: one is not a distribution, or is discrete.
     """
     for name, prior in latents.items():
         if not isinstance(prior, dist.Distribution):
@@ -190,7 +191,7 @@ def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
 
 
 def gaussian_prior(priors: Mapping[str, Any], like: Any) -> tuple[Any, Any] | None:
-    """`(location, scale)` in the structure of `like`, where every prior is a `Normal`, else `None`.
+    """`(location, scale)` in the structure of `like` if every prior is a `Normal`, else `None`.
 
     Examples:
         >>> import numpyro.distributions as dist

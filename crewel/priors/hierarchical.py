@@ -1,4 +1,4 @@
-"""Priors whose scales are latents themselves, centred and non-centred."""
+"""Priors whose scales are themselves latents, centred and non-centred."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from crewel.core.trees import by_value, named_leaves
 
 @dataclass(frozen=True)
 class non_centred:  # noqa: N801  (used like a function)
-    """A hierarchical prior that is sampled as `loc + scale * z`, with `z` standardised.
+    """A hierarchical prior that is sampled as `loc + scale * z`, with `z` standardized.
 
-    The draws are the weights all the same, and so are prior, likelihood and initial states: only
-    the space that the sampler walks in changes. Better than the centred form where the data say
-    little about single weights (Papaspiliopoulos et al. 2007; Betancourt & Girolami 2015).
+    Only the space in which the sampler moves changes. The draws are still the weights, and the
+    prior, the likelihood and the initial states stay the same. It is better than the centered
+    form where the data say little about single weights (Papaspiliopoulos et al. 2007; Betancourt
+    & Girolami 2015).
 
     Args:
         prior: `(path, shape, latents) -> distribution` with `loc` and `scale`.
@@ -38,7 +39,7 @@ class non_centred:  # noqa: N801  (used like a function)
     prior: Callable[[str, tuple[int, ...], Mapping[str, Any]], Any]
 
     def __call__(self, path: str, shape: tuple[int, ...], latents: Mapping[str, Any]) -> Any:
-        """The distribution itself."""
+        """Return the distribution."""
         return self.prior(path, shape, latents)
 
 
@@ -48,7 +49,7 @@ class _At:
 
     path: str
     shape: tuple[int, ...]
-    centred: bool
+    centered: bool
 
     def __call__(self, function: Any, latents: Mapping[str, Any]) -> Any:
         return function(self.path, self.shape, latents)
@@ -69,32 +70,32 @@ def takes_latents(function: Callable[..., Any]) -> bool:
 
 
 def is_conditional(prior: Any) -> bool:
-    """Whether a prior of `assign` needs the latents."""
+    """Whether a prior that `assign` returned depends on latents."""
     return isinstance(prior, Partial)
 
 
 def given(prior: Any, latents: Mapping[str, Any]) -> Any:
-    """The distribution of one leaf, at these latents."""
+    """The distribution of one leaf, given the latents."""
     return prior(latents) if is_conditional(prior) else prior
 
 
 def is_centred(prior: Any) -> bool:
-    """Whether the sampler walks in the leaf's own space."""
-    return not is_conditional(prior) or prior.func.centred
+    """Whether the sampler moves in the leaf's own space."""
+    return not is_conditional(prior) or prior.func.centered
 
 
 def conditional(
     function: Callable[..., Any], path: str, shape: tuple[int, ...], latents: Mapping[str, Any]
 ) -> tuple[Partial, Any]:
-    """A hierarchical prior at one leaf, and an abstract look at its distribution.
+    """A hierarchical prior at one leaf, and its distribution at abstract latents.
 
     Raises:
-        KeyError: a latent that is not in `latents`.
-        TypeError: it is no distribution, or, non-centred, one without `loc` and `scale`.
+        KeyError: it uses a latent that is not in `latents`.
+        TypeError: it is not a distribution, or is non-centred and has no `loc` and `scale`.
         ValueError: its support depends on a latent.
     """
-    centred = not isinstance(function, non_centred)
-    prior = Partial(_At(path, shape, centred), by_value(function))
+    centered = not isinstance(function, non_centred)
+    prior = Partial(_At(path, shape, centered), by_value(function))
     seen = []
 
     def look(values):
@@ -105,8 +106,8 @@ def conditional(
         jax.eval_shape(look, {name: jnp.zeros(d.shape()) for name, d in latents.items()})
     except KeyError as error:
         raise KeyError(
-            f"The prior for `{path}` asks for the latent {error}; there are {list(latents)}. Give "
-            "its own prior in `latents`."
+            f"The prior for `{path}` uses the latent {error}, but `latents` has {list(latents)}. "
+            "Add a prior for it to `latents`."
         ) from error
     found = seen[0]
     if not isinstance(found, dist.Distribution):
@@ -120,7 +121,7 @@ def conditional(
             "A sampler needs fixed bounds; scale a distribution of fixed support instead."
         )
     base = _base(found)
-    if not centred and not {"loc", "scale"} <= set(base.arg_constraints):
+    if not centered and not {"loc", "scale"} <= set(base.arg_constraints):
         raise TypeError(
             f"`non_centred` needs a distribution with `loc` and `scale` for `{path}`, such as "
             f"`Normal`; a {type(base).__name__} has {sorted(base.arg_constraints)}."
@@ -129,14 +130,14 @@ def conditional(
 
 
 def _base(distribution: Any) -> Any:
-    """Below `expand` and `to_event`."""
+    """The distribution below `expand` and `to_event`."""
     while isinstance(distribution, dist.ExpandedDistribution | dist.Independent):
         distribution = distribution.base_dist
     return distribution
 
 
 def names_used(prior: Any, latents: Mapping[str, tuple[int, ...]]) -> tuple[str, list[str]]:
-    """The class of a hierarchical prior's distribution, and the latents that it looks at."""
+    """The class of a hierarchical prior's distribution, and the latents that it uses."""
     used: list[str] = []
     kind: list[str] = []
 
@@ -155,7 +156,7 @@ def names_used(prior: Any, latents: Mapping[str, tuple[int, ...]]) -> tuple[str,
 
 @dataclass(frozen=True)
 class _Moved:
-    """The non-centred leaves between their own space and that of the sampler."""
+    """Move the non-centred leaves between their own space and the sampler's."""
 
     latents: tuple[str, ...]
     forwards: bool
@@ -193,10 +194,10 @@ class _LogDet:
 
 
 def transform(base: Transform, priors: Mapping[str, Any], latents: tuple[str, ...]) -> Transform:
-    """`base`, and behind it `loc + scale * z` for every non-centred leaf.
+    """`base`, followed by `loc + scale * z` for every non-centred leaf.
 
     Args:
-        base: from the unconstrained space to the supports.
+        base: transform from the unconstrained space to the supports.
         priors: prior by path.
         latents: names of the latents, keys of the parameters.
     """

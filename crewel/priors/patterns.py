@@ -1,4 +1,4 @@
-"""Path patterns, strict: every pattern matches something, every path has one best pattern."""
+"""Strict path patterns: every pattern matches something, and every path has one best pattern."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 
 def listing(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """The parameters, one a line, for error messages."""
+    """The parameters, one per line, for error messages."""
     return "The parameters are:\n" + "\n".join(f"  {path}  {s}" for path, s in shapes.items())
 
 
@@ -15,12 +15,12 @@ def matching(pattern: str, shapes: Mapping[str, tuple[int, ...]], what: str) -> 
     """The paths that `pattern` matches.
 
     Args:
-        pattern: as in a shell: `*` any characters, `?` one, `[01]` one of these.
+        pattern: as in a shell: `*` matches any characters, `?` one, `[01]` one of these.
         shapes: shape by path.
-        what: what the pattern is, for the error.
+        what: what to call the pattern in the error.
 
     Raises:
-        ValueError: none; lists the paths.
+        ValueError: it matches no path; the message lists them.
 
     Examples:
         >>> matching("*.bias", {"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3)}, "pattern")
@@ -32,19 +32,20 @@ def matching(pattern: str, shapes: Mapping[str, tuple[int, ...]], what: str) -> 
     return found
 
 
-def _more_exact(one: str, other: str) -> bool:
+def _more_specific(one: str, other: str) -> bool:
     return fnmatchcase(one, other) and not fnmatchcase(other, one)
 
 
 def choose(patterns: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, str]:
-    """The pattern that holds for each path: the most exact one.
+    """The pattern that applies to each path: the most specific match.
 
-    A pattern is more exact than another that matches it as a text: `Dense_1.kernel` than
-    `*.kernel`, and that than `*`; of `*.kernel` and `Dense_1.*` neither is.
+    A pattern is more specific than another if the other matches it as text: `Dense_1.kernel` is
+    more specific than `*.kernel`, which is more specific than `*`. Neither of `*.kernel` and
+    `Dense_1.*` is more specific than the other.
 
     Raises:
-        ValueError: a pattern that matches nothing, a path that nothing matches, or a path that
-            several patterns match of which none is more exact than the others.
+        ValueError: a pattern matches nothing, no pattern matches a path, or several match it and
+            none is more specific than the others.
 
     Examples:
         >>> choose(["*", "*.bias"], {"Dense_0.bias": (3,), "Dense_0.kernel": (2, 3)})
@@ -56,16 +57,16 @@ def choose(patterns: Iterable[str], shapes: Mapping[str, tuple[int, ...]]) -> di
     chosen = {}
     for path in shapes:
         found = [p for p in patterns if fnmatchcase(path, p)]
-        best = [p for p in found if all(q == p or _more_exact(p, q) for q in found)]
+        best = [p for p in found if all(q == p or _more_specific(p, q) for q in found)]
         if not found:
             raise ValueError(
-                f"No prior pattern matches `{path}`; it would have no prior. Add a pattern, such "
-                f"as `'*'` for all the rest. Patterns: {patterns}. {listing(shapes)}"
+                f"No prior pattern matches `{path}`; it would have no prior. Add a pattern, for "
+                f"example `'*'` for all the rest. Patterns: {patterns}. {listing(shapes)}"
             )
         if not best:
             raise ValueError(
-                f"The prior patterns {found} all match `{path}`, and none is more exact than the "
-                f"others. Write one for `{path}` itself. {listing(shapes)}"
+                f"The prior patterns {found} all match `{path}`, and none is more specific than "
+                f"the others. Add one for `{path}` itself. {listing(shapes)}"
             )
         chosen[path] = best[0]
     return chosen

@@ -25,11 +25,11 @@ class PriorTable:
         self.shapes = dict(shapes)
 
     def __getitem__(self, path: str) -> Any:
-        """The distribution of one parameter; of a hierarchical prior, a function of the latents."""
+        """The distribution of one parameter, or a function of the latents if it is hierarchical."""
         return self.priors[path]
 
     def __repr__(self) -> str:
-        """An aligned table."""
+        """Return an aligned table."""
         rows = [("parameter", "shape", "prior")]
         for path, prior in self.priors.items():
             if is_conditional(prior):

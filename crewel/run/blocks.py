@@ -1,4 +1,4 @@
-"""Blocks of chains: traced, warmed up and drawn from, chunk by chunk."""
+"""Blocks of chains: trace them, warm them up and draw from them, chunk by chunk."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from crewel.run.progress import Progress
 from crewel.run.store import Store
 
 BUFFER_BYTES = 16 * 2**20  # draws of a block that stay on the device at a time
-STATS_BYTES = 64  # of one draw's statistics, about
-SHORTEST, LONGEST = 64, 1024  # draws; few lengths, so that other `num_draws` compile nothing
-CHUNK_SECONDS = 0.25  # how often a run can be cut, and the bar moves
+STATS_BYTES = 64  # the statistics of one draw, approximately
+SHORTEST, LONGEST = 64, 1024  # draws; few lengths, so other `num_draws` compile nothing
+CHUNK_SECONDS = 0.25  # how often a run can be interrupted and the bar moves
 
 
 class Chains(NamedTuple):
     """Where the chains of a run begin: at positions, or where an earlier run stopped.
 
     Attributes:
-        warmup_keys: `(chain,)`, of the warm-up.
-        keys: `(chain,)`, of the draws.
+        warmup_keys: `(chain,)`, keys of the warm-up.
+        keys: `(chain,)`, keys of the draws.
         positions: unconstrained, leaves `(chain, ...)`, or `None`.
-        state: of an earlier run, leaves `(chain, ...)`, or `None`.
-        starts: `(chain,)`, the index of each chain's next draw, or `None`: 0.
-        surplus: draws that chains have already, or `None`.
+        state: the state of an earlier run, leaves `(chain, ...)`, or `None`.
+        starts: `(chain,)`, the index of each chain's next draw; `None` is 0.
+        surplus: draws that chains already have, or `None`.
     """
 
     warmup_keys: Key
@@ -48,7 +48,7 @@ class Chains(NamedTuple):
 
 
 def paced(count: int, seconds: float, most: int) -> int:
-    """The steps of the next chunk, where `count` took `seconds`, to take `CHUNK_SECONDS`."""
+    """How many steps would take `CHUNK_SECONDS`, if `count` took `seconds`; at most `most`."""
     return max(1, min(most, 10 * count, int(count * CHUNK_SECONDS / max(seconds, 1e-6))))
 
 
@@ -59,7 +59,7 @@ class Run:
         """Trace the programs.
 
         Args:
-            call: what was asked for.
+            call: the call.
             like: arrays of the shape of one draw's parameters.
             placement: where the chains run.
             chains: where they begin.
@@ -76,7 +76,7 @@ class Run:
         self.states: list[State] = [None] * len(placement.blocks)
         self.lasts: list[Params] = [None] * len(placement.blocks)
         self.seconds = np.zeros((len(placement.blocks), 2))  # warm-up, sampling
-        self.lock = threading.Lock()  # a chunk's draws and the state behind it belong together
+        self.lock = threading.Lock()  # a chunk's draws and the state after it belong together
         self.stop = Stop()
         warmup = call.row.warmup
         losses = isinstance(warmup, SteppedWarmup) and warmup.loss is not None
@@ -115,14 +115,14 @@ class Run:
         return (warm[0], draw[0]) if self.call.row.cross_chain else (warm, draw)
 
     def _resumed(self, block: np.ndarray) -> State:
-        """A block's part of the state of an earlier run."""
+        """A block's part of an earlier run's state."""
         if self.call.row.cross_chain:
             return self.chains.state
         state = take(self.chains.state, block, self.placement.batched)
         return spread_out(state, self.placement.devices)
 
     def _trace(self) -> None:
-        """Trace the programs on the first block; all blocks have its shapes."""
+        """Trace the programs on the first block; all blocks have the same shapes."""
         warm, draw = self._keys(0)
         block, count = self.placement.blocks[0], np.int32(0)
         inputs, common = self.inputs, (self.call.target, self.inputs)
@@ -149,7 +149,7 @@ class Run:
         self.programs.append(self.sample)
 
     def _buffer_length(self, draw: Params) -> int:
-        """Draws a chunk may hold: a power of two, by the memory that one draw takes."""
+        """The draws that a chunk may hold: a power of two, from the memory that one draw takes."""
         keep = self.call.keeps_draws
         kept = draw if keep else ()
         if keep and self.inputs.collect is not None:
@@ -159,7 +159,10 @@ class Run:
         return 2 ** min(max(most, 1).bit_length() - 1, (wanted - 1).bit_length())
 
     def _chunk(self, count: int, left: int) -> tuple[RunInputs, int]:
-        """The inputs of the next chunk, and its steps or draws: `count`, or what was prefetched."""
+        """The inputs of the next chunk, and its number of steps or draws.
+
+        That number is `count`, or what was prefetched.
+        """
         prefetcher = self.call.extras.prefetcher
         if prefetcher is None:
             return self.inputs, min(count, left)
@@ -167,7 +170,7 @@ class Run:
         return self.inputs._replace(stream=stream), count
 
     def block(self, job: int, bar: Progress) -> None:
-        """A whole block: warm-up, then draws until done or stopped."""
+        """Run a whole block: warm-up, then draws until it is done or stopped."""
         clock = time.perf_counter()
         if self.chains.state is None:
             bar.phase("warm-up" if self.num_warmup else "running")
@@ -187,7 +190,7 @@ class Run:
         self.seconds[job] = warmed - clock, time.perf_counter() - warmed
 
     def _draw(self, job: int, state: State, bar: Progress) -> None:
-        """The draws of a block, until done or stopped."""
+        """Draw from a block until it is done or stopped."""
         block = self.placement.blocks[job]
         chains = len(np.unique(block))
         key = self._keys(job)[1]
@@ -213,14 +216,14 @@ class Run:
             count = paced(count, time.perf_counter() - clock, self.spec.length)
 
     def _out_of_patience(self, state: Any) -> bool:
-        """Whether no particle of a block has improved for too long."""
+        """Whether no particle of a block has improved within its patience."""
         spec = self.spec.monitor
         if spec is None or not spec.patience:
             return False
         return bool((np.asarray(state.gathered.best.since) >= spec.patience).all())
 
     def _warm_up(self, job: int, bar: Progress) -> State:
-        """The state at the end of a block's warm-up; `None` if it was stopped before."""
+        """The state at the end of a block's warm-up; `None` if it was stopped before that."""
         block = self.placement.blocks[job]
         chains = len(np.unique(block))
         key = self._keys(job)[0]
@@ -251,7 +254,7 @@ class Run:
         return state
 
     def _check(self, block: np.ndarray, state: Any) -> None:
-        """Stop where a chain of the block is no longer finite."""
+        """Stop the run if a chain of the block is no longer finite."""
         if not self.monitored:
             return
         bad = np.flatnonzero(~np.atleast_1d(np.asarray(state.gathered.finite)))

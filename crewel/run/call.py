@@ -1,4 +1,4 @@
-"""One call of an algorithm: everything that was asked for, checked, in one record."""
+"""One call of an algorithm: everything that the user asked for, checked, in one record."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Settings = Mapping[str, Any]
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """Everything that was asked for. Running, extending, debugging and forecasting take one.
+    """Everything that the user asked for; running, extending, debugging and forecasting take one.
 
     Attributes:
         row: the algorithm.
-        key: from the seed.
-        settings: ours, with their defaults.
-        options: the backend's, with the row's defaults.
-        target: the density, as the steps will see it.
+        key: the PRNG key of the seed.
+        settings: our settings, with their defaults.
+        options: the backend's options, with the row's defaults.
+        target: the density as the steps will see it.
         extras: batches, reduction and held-out rows.
     """
 
@@ -41,17 +41,17 @@ class Call:
 
     @property
     def num_chains(self) -> int:
-        """Chains, or particles."""
+        """Number of chains or particles."""
         return self.settings[self.row.family.chains]
 
     @property
     def num_warmup(self) -> int:
-        """Steps of warm-up; those of a fit are its warm-up."""
+        """Number of warm-up steps; the steps of a fit are its warm-up."""
         return self.settings.get(self.row.family.warmup, 0)
 
     @property
     def num_draws(self) -> int:
-        """Draws per chain after the warm-up; of an optimizer its steps."""
+        """Draws per chain after the warm-up; for an optimizer, its steps."""
         return self.settings[self.row.family.steps]
 
     @property
@@ -66,19 +66,19 @@ class Call:
 
     @property
     def keywords(self) -> dict[str, Any]:
-        """Settings and options as they were given or filled in, without what only starts a run."""
+        """Settings and options, given or default, without those that only matter at the start."""
         ours = {k: v for k, v in self.settings.items() if k not in ("init", "progress")}
         return ours | dict(self.options)
 
     def kept(self) -> Call:
-        """The call as a result keeps it: without the initial states, which may be large."""
+        """The call as a result stores it, without the initial states, which may be large."""
         return replace(self, settings={**self.settings, "init": None})
 
     def extended(self, model: Any, num_draws: int, *, progress: bool) -> Call:
         """The call that makes `num_draws` more draws.
 
         Raises:
-            ValueError: `num_draws` is not a positive integer, or the row cannot go on.
+            ValueError: `num_draws` is not a positive integer, or the run cannot be extended.
         """
         name = self.row.name
         if self.row.family.steps != "num_draws" or not self.row.resumable:
@@ -91,7 +91,7 @@ class Call:
 
 
 def prepare(model: Any, row: Algorithm, seed: Any, keywords: Mapping[str, Any]) -> Call:
-    """Check a call before any work is done. The one place that reads keywords.
+    """Check a call before any work is done. This is the only place that reads keywords.
 
     Args:
         model: a `Model`.
@@ -100,10 +100,10 @@ def prepare(model: Any, row: Algorithm, seed: Any, keywords: Mapping[str, Any]) 
         keywords: our settings and the backend's options.
 
     Raises:
-        TypeError: an unknown keyword, with the nearest match; one that is missing; or a value of
-            the wrong kind.
-        ValueError: a count that is too small, an unknown `chain_method`, or a model that lacks
-            what the algorithm or a setting requires.
+        TypeError: a keyword is unknown (the message has the nearest match) or missing, or a value
+            is of the wrong kind.
+        ValueError: a count is too small, `chain_method` is unknown, or the model lacks something
+            that the algorithm or a setting requires.
         ImportError: the backend is missing, broken or too old.
     """
     settings, options = _split(row, keywords)
@@ -116,7 +116,7 @@ def prepare(model: Any, row: Algorithm, seed: Any, keywords: Mapping[str, Any]) 
     call = Call(row, key, settings, options, target, asked)
     if asked.every > call.num_draws:
         raise ValueError(
-            f"`evaluate` looks at the held-out rows every {asked.every} draws, and the run has "
+            f"`evaluate` scores the held-out rows every {asked.every} draws, but the run has only "
             f"{call.num_draws}. Give a third entry, `evaluate=(x, y, every)`."
         )
     return call
@@ -141,7 +141,7 @@ def _split(row: Algorithm, keywords: Mapping[str, Any]) -> tuple[Settings, Optio
     for name, default in accepted.items():
         if default is REQUIRED and name not in keywords:
             raise TypeError(
-                f"`{row.name}` needs `{name}=`: an option of "
+                f"`{row.name}` needs `{name}=`, an option of "
                 f"{' or '.join(row.option_sources)} that has no default."
             )
     ours = settings | {name: value for name, value in keywords.items() if name in settings}

@@ -1,4 +1,4 @@
-"""What to say of a chain whose steps are no longer finite."""
+"""What to tell the user about a chain whose steps are no longer finite."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ def _norm(_: None, target: Target, position: Any) -> jax.Array:
 
 
 def gradient_norm(target: Target, position: Any) -> float:
-    """The Euclidean norm of the density's gradient on all rows, at an unconstrained position."""
+    """The Euclidean norm of the gradient on all rows, at an unconstrained position."""
     norm = program(_norm, None, target, position)
     compile_all(norm)
     return float(norm(target, position))
 
 
 def message(row: Algorithm, chain: int, steps: int, num_warmup: int, norm: float) -> str:
-    """Which step broke, and what to do.
+    """Which step diverged, and what to do.
 
     Args:
         row: the algorithm.
-        chain: the first chain that broke.
-        steps: its sound steps, warm-up included.
-        num_warmup: steps of warm-up.
-        norm: of the gradient at its last sound position.
+        chain: the first chain that diverged.
+        steps: its finite steps, including the warm-up.
+        num_warmup: number of warm-up steps.
+        norm: norm of the gradient at its last finite position.
     """
     step, phase = (steps, "warm-up") if steps < num_warmup else (steps - num_warmup, "sampling")
     return (
         f"`{row.name}` diverged: step {step} of the {phase} took chain {chain} to values that are "
-        f"NaN or infinite. The gradient's norm at the position before was {norm:.3g}. Take a "
+        f"NaN or infinite. The gradient's norm at the position before was {norm:.3g}. Use a "
         "smaller `step_size`, or start from a mode: `init=model.optimize...`."
     )

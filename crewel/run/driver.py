@@ -25,9 +25,9 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **keywords: Any) -> Posterior
         keywords: our settings and the backend's options, see `crewel.run.call.prepare`.
 
     Raises:
-        TypeError: an unknown option.
+        TypeError: an option is unknown.
         ValueError: the log density is broken, `init` does not fit, or a count is not positive.
-        ImportError: the backend is missing or broken.
+        ImportError: the backend is missing, broken or too old.
     """
     make_room()
     call = prepare(model, row, seed, keywords)
@@ -48,11 +48,11 @@ def _finished(model: Any, call: Call, chains: Chains, started: float) -> Posteri
 
 
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
-    """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
+    """Make `num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
     call = post.call.extended(post.model, num_draws, progress=progress)
     if post.state is None:
         raise ValueError(
-            "Resampled draws have no end to go on from; extend the run's own posterior."
+            "Resampled draws have no state to continue from; extend the run's own posterior."
         )
     chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus)
     return post.joined(_finished(post.model, call, chains, time.perf_counter()))

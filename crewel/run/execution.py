@@ -1,4 +1,4 @@
-"""Running a placed and compiled algorithm: all its blocks, and what they made."""
+"""Run a placed and compiled algorithm: all its blocks, and what they return."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from crewel.run.interrupts import interruptible
 from crewel.run.placement import join, place
 from crewel.run.progress import Progress
 
-HARDLY = 0.1  # of the draws of the longest chain: those with fewer have hardly started
+HARDLY = 0.1  # of the longest chain's draws: a chain with fewer has hardly started
 
 
 def execute(call: Call, like: Params, chains: Chains) -> Draws:
     """Compile, place and run a call.
 
     A keyboard interrupt stops every chain at the end of its chunk and returns what was drawn. So
-    does trouble: a chain that is no longer finite, a loader that ends early.
+    does trouble: a chain that is no longer finite, or a loader that ends early.
 
     Args:
-        call: what was asked for; its row has `step`.
+        call: the call; its row has `step`.
         like: arrays of the shape of one draw's parameters.
         chains: where the chains begin.
 
     Raises:
-        ValueError: trouble before the first draw.
-        KeyboardInterrupt: an interrupt before the first draw.
+        ValueError: there was trouble before the first draw.
+        KeyboardInterrupt: there was an interrupt before the first draw.
     """
     clock = time.perf_counter()
     row, prefetcher = call.row, call.extras.prefetcher
-    # Batches from the host come once, for all chains: they must move together.
+    # Batches from the host come once for all chains, so the chains must move together.
     method = call.settings.get("chain_method", "auto") if prefetcher is None else "vectorized"
     placement = place(row, method, chains.keys.shape[0])
     run = Run(call, like, placement, chains)
@@ -75,7 +75,7 @@ def _run_blocks(run: Run, bar: Progress) -> None:
     waiting = {pool.submit(run.block, job, bar) for job in jobs}
     try:
         while waiting:
-            # A short wait, so that the main thread sees a keyboard interrupt.
+            # Wait briefly, so that the main thread sees a keyboard interrupt.
             done, waiting = wait(waiting, timeout=0.2, return_when="FIRST_EXCEPTION")
             for future in done:
                 future.result()
@@ -89,7 +89,7 @@ def _run_blocks(run: Run, bar: Progress) -> None:
 
 
 def _result(run: Run, compiled: float, ran: float) -> Draws:
-    """What the run made; if it was cut short, of the chains that have enough draws."""
+    """The draws of the run; if it was cut short, those of the chains that have enough."""
     ready = run.store.finite
     if run.stop:
         _require_draws(run)
@@ -102,7 +102,7 @@ def _result(run: Run, compiled: float, ran: float) -> Draws:
     if run.call.extras.reduce is not None:
         stats = jax.tree.map(lambda leaf: leaf[chains], stats)
     else:
-        # A chain that broke goes on from where it was frozen: what it has beyond is of no use.
+        # A chain that diverged goes on from where it was frozen, so draws beyond that are useless.
         whole = run.store.done == ready
         beyond = np.where(whole, ready - number, 0)[chains]
         if run.call.keeps_draws and beyond.max(initial=0) > 0:
@@ -128,10 +128,10 @@ def _require_draws(run: Run) -> None:
 
 
 def _worth_keeping(run: Run) -> tuple[np.ndarray, int]:
-    """The chains that a run cut short returns, and the number of draws that all of them have.
+    """The chains that an incomplete run returns, and the number of draws that all of them have.
 
-    Chains that have hardly started are left out, rather than that the others are cut to them. An
-    extension leaves out none: its draws go behind those that all chains have.
+    Chains that have hardly started are left out, so that the others are not cut to their length.
+    An extension leaves out none, because its draws are appended to those that all chains have.
     """
     ready = run.store.finite
     least = HARDLY * ready.max()
@@ -143,7 +143,7 @@ def _worth_keeping(run: Run) -> tuple[np.ndarray, int]:
 
 
 def _loss(run: Run, chains: np.ndarray, number: int) -> str:
-    """What a run that was cut short returns, and what it leaves out."""
+    """What an incomplete run returns, and what it leaves out."""
     text = (
         f"{run.stop.trouble or 'Interrupted.'} Returning {number:,} of {run.num_draws:,} draws of "
         f"{len(chains)} of {run.num_chains} chains."
@@ -152,7 +152,7 @@ def _loss(run: Run, chains: np.ndarray, number: int) -> str:
     had = run.store.finite[out]
     if had.any():
         some = count(int(had.max()), "draw")
-        text += f" Left out: {name_chains(out, run.num_chains)}, with {some} at most."
+        text += f" Left out: {name_chains(out, run.num_chains)}, with at most {some}."
     beyond = int(run.store.finite[chains].max()) - number
     if run.call.keeps_draws and beyond > 0:
         text += f" Up to {beyond:,} further draws of a chain are kept for `extend`."

@@ -1,4 +1,4 @@
-"""What a call asks for beside draws: batches, a summary in place of draws, held-out scores."""
+"""What a call asks for besides draws: batches, a summary in place of draws, held-out scores."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from crewel.run.prefetch import Prefetcher
 
 
 class Extras(NamedTuple):
-    """What a call asks for beside draws.
+    """What a call asks for besides draws.
 
     Attributes:
-        batches: how the rows of a step are drawn; `None`: it sees all.
+        batches: how the rows of a step are drawn; `None` if it sees all.
         prefetcher: batches from the host, or `None`.
         reduce: the `Reducer` of what is kept, or `None`.
         held: held-out rows, or `None`.
-        every: draws between two looks at them.
-        patience: looks without a better one after which a particle stops; 0: it never does.
+        every: draws between two evaluations on them.
+        patience: evaluations without improvement after which a particle stops; 0 is never.
     """
 
     batches: Batches | None = None
@@ -34,7 +34,7 @@ class Extras(NamedTuple):
     patience: int = 0
 
     def monitor(self, row: Algorithm) -> Monitor | None:
-        """What must be monitored on the device."""
+        """What the device must monitor, or `None`."""
         finite = row.family.minibatches and not row.own_batches
         if not (finite or self.reduce is not None or self.every):
             return None
@@ -48,8 +48,9 @@ def find(
     """The extras that a call's settings ask for, and the target as its steps will see it.
 
     Raises:
-        TypeError: a setting of the wrong kind.
-        ValueError: batches that do not fit the data, or a model that lacks what they need.
+        TypeError: a setting is of the wrong kind.
+        ValueError: the batches do not fit the data, or the model lacks something that a setting
+            requires.
     """
     prefetcher = None
     if settings.get("batches") is not None:
@@ -61,7 +62,7 @@ def find(
         target = replace(target, batch_size=batches.size)
     patience = settings.get("patience")
     if patience is not None and settings.get("evaluate") is None:
-        raise ValueError("`patience` needs `evaluate=(x, y)`, held-out rows to look at.")
+        raise ValueError("`patience` needs `evaluate=(x, y)`, held-out rows to evaluate on.")
     held, every = held_out.find(settings.get("evaluate"), model)
     return target, Extras(
         batches=None if row.own_batches else batches,
@@ -89,8 +90,8 @@ def _from_host(target: Target, settings: Mapping[str, Any]) -> tuple[Target, Pre
         )
     if max(prefetcher.size, target.num_data) > number:
         raise ValueError(
-            f"`num_data` is {number}; a batch has {prefetcher.size} rows, and the model's own "
-            f"data {target.num_data}. `num_data` is the number of rows of all the data."
+            f"`num_data` is {number}, but a batch has {prefetcher.size} rows and the model's own "
+            f"data have {target.num_data}. `num_data` is the number of rows of all the data."
         )
-    # The model's own rows are an example, at which the density is checked before the run.
+    # The model's own rows are an example, on which the density is checked before the run.
     return replace(target, num_data=int(number)).on(target.data), prefetcher

@@ -1,4 +1,4 @@
-"""Held-out scores of the averaged predictive while a run goes on, computed on the device."""
+"""Held-out scores of the averaged predictive during a run, computed on the device."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from crewel.likelihoods import CLASSES, class_probabilities
 from crewel.posterior.predict import NetworkPredictive, per_row, require_network
 
 BINS = 15  # of the calibration error, as in `crewel.metrics`
-EVERY = 10  # draws between two looks, by default
+EVERY = 10  # draws between two evaluations, by default
 INTERVAL = (0.05, 0.95)  # whose coverage is reported, as in `crewel.metrics`
 
 
 class Evaluate(NamedTuple):
-    """Held-out rows, and how often to look at them: `evaluate=(x, y)` or `(x, y, every)`.
+    """Held-out rows, and how often to evaluate on them: `evaluate=(x, y)` or `(x, y, every)`.
 
     Attributes:
         x: inputs, `(N, ...)`.
         y: targets, `(N, ...)`.
-        every: draws (of an optimizer: steps) between two looks; 10 by default, whatever the
-            length of the run, so that an extended run looks when a longer one would.
+        every: draws (steps of an optimizer) between two evaluations; 10 by default, whatever the
+            length of the run, so an extended run evaluates at the same draws as a longer one.
     """
 
     x: Any
@@ -32,7 +32,7 @@ class Evaluate(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Held-out rows on the device, with the way to predict them."""
+    """Held-out rows on the device, and how to predict them."""
 
     predictive: NetworkPredictive
     x: Any
@@ -40,11 +40,11 @@ class Held(NamedTuple):
 
 
 def find(evaluate: Any, model: Any) -> tuple[Held | None, int]:
-    """The held-out rows and the draws between two looks, from the setting `evaluate`.
+    """The held-out rows and the draws between two evaluations, from the setting `evaluate`.
 
     Raises:
-        TypeError: not `(x, y)` or `(x, y, every)`.
-        ValueError: the model cannot predict, or `every` is no positive integer.
+        TypeError: it is neither `(x, y)` nor `(x, y, every)`.
+        ValueError: the model cannot predict, or `every` is not a positive integer.
     """
     if evaluate is None:
         return None, 0
@@ -62,12 +62,12 @@ class Average(NamedTuple):
     """The averaged predictive of a chain so far.
 
     Attributes:
-        count: draws in it.
-        log_density: log of the mean density of each held-out `y`, `(N,)`, times `count`.
+        count: number of draws in it.
+        log_density: log of the summed density of each held-out `y`, `(N,)`.
         mean: mean of the class probabilities, `(N, K)`, or of the predictive means.
-        below: mean of the predictive probability below `y`, `(N, ...)`; `()` for classes, and
-            where the likelihood has no `cdf`.
-        scores: the latest, by name; NaN before the first look.
+        below: mean of the predictive probability below `y`, `(N, ...)`; `()` for classes, and if
+            the likelihood has no `cdf`.
+        scores: the latest scores by name; NaN before the first evaluation.
     """
 
     count: Any
@@ -78,7 +78,7 @@ class Average(NamedTuple):
 
 
 def _look(held: Held, params: Any) -> tuple[Any, Any, Any, bool]:
-    """Log density of each row, mean or probabilities, probability below `y`; whether classes."""
+    """Log density of each row, mean or class probabilities, probability below `y`, if classes."""
     distribution = held.predictive.at(params, held.x)[1]
     rows = per_row(distribution.log_prob(held.y))
     if held.predictive.kind == CLASSES:
@@ -97,7 +97,7 @@ def mean_log_density(held: Held, params: Any) -> jax.Array:
 
 
 def empty(held: Held, params: Any) -> Average:
-    """The average of no draw."""
+    """The average before the first draw."""
     shapes = jax.eval_shape(lambda p: _look(held, p)[:3], params)
     rows, mean, below = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     blank = Average(jnp.zeros(()), rows - jnp.inf, mean, below, {})
@@ -106,7 +106,7 @@ def empty(held: Held, params: Any) -> Average:
 
 
 def add(held: Held, average: Average, params: Any) -> Average:
-    """The average with one draw more, and its scores."""
+    """The average with one more draw, and its scores."""
     rows, value, below, classes = _look(held, params)
     count = average.count + 1
 

@@ -1,4 +1,4 @@
-"""Running an engine that cannot be stepped: one call, on the host, of all chains."""
+"""Run an engine that cannot be stepped: one call on the host for all chains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crewel.run.progress import Progress
 
 
 def _constrain(_: None, target: Target, collect: Any, positions: Position) -> Params:
-    """Parameters, or what is collected of them, of one chain's positions."""
+    """The parameters at one chain's positions, or what is collected of them."""
 
     def one(position):
         params = target.constrain(position)
@@ -28,10 +28,10 @@ def _constrain(_: None, target: Target, collect: Any, positions: Position) -> Pa
 
 
 def execute(call: Call, like: Params, chains: Chains) -> Draws:
-    """Run a call as `crewel.run.execution.execute` does; it can be neither cut nor extended.
+    """Run a call as `crewel.run.execution.execute` does; it cannot be interrupted or extended.
 
     Args:
-        call: what was asked for; its row has `run`.
+        call: the call; its row has `run`.
         like: arrays of the shape of one draw's parameters; not used.
         chains: where the chains begin.
     """

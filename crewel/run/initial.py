@@ -1,4 +1,4 @@
-"""Where chains start, and what the log density says there before any work is done."""
+"""Where chains start, and a check of the log density there before any work is done."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TRIES = 100
 
 
 class Start(NamedTuple):
-    """Initial states and the density there.
+    """Initial states and the log density there.
 
     Attributes:
         positions: unconstrained, leaves `(chain, *event)`.
         log_density: `(chain,)`.
-        gradients_finite: per leaf name, `(chain,)` booleans.
+        gradients_finite: booleans `(chain,)` by leaf name.
         at_test_point: log density at the model's test point.
     """
 
@@ -32,13 +32,13 @@ class Start(NamedTuple):
 
 
 def require_finite(start: Start) -> None:
-    """Raise where sampling cannot begin.
+    """Raise if sampling cannot begin.
 
     Raises:
-        ValueError: the log density is NaN or infinite at the test point or at a chain's initial
-            state, or a gradient there is; names chain and leaf.
+        ValueError: the log density, or its gradient, is NaN or infinite at the test point or at
+            a chain's initial state; the message names the chain and the leaf.
     """
-    ask = " `model.debug(seed=0)` says which leaf or datum is to blame."
+    ask = " `model.debug(seed=0)` shows which leaf or datum is to blame."
     if not np.isfinite(start.at_test_point):
         raise ValueError(
             f"The log density at `test_point` is {start.at_test_point}: the test point is outside "
@@ -48,8 +48,9 @@ def require_finite(start: Start) -> None:
     if bad.size:
         raise ValueError(
             f"The log density is {start.log_density[bad[0]]} at the initial state of {bad.size} of "
-            f"{len(start.log_density)} chains (the first: {bad[0]}), after {TRIES} tries where "
-            f"it was drawn. Pass `init=` a point of finite density, or another way to start.{ask}"
+            f"{len(start.log_density)} chains (the first is chain {bad[0]}), after {TRIES} tries "
+            f"if it was drawn at random. Pass another `init=`, for example a point of finite "
+            f"density.{ask}"
         )
     for name, finite in start.gradients_finite.items():
         if not finite.all():
@@ -74,7 +75,7 @@ def uniform(key: Any, like: Any) -> Any:
 
 
 def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
-    """Density and gradients at the test point and at every chain's start."""
+    """Log density and gradients at the test point and at every chain's start."""
 
     def one(position):
         value, gradient = jax.value_and_grad(target.log_density)(position)
@@ -83,7 +84,7 @@ def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
 
     first = target.transform.inverse(test_point)
     everywhere = jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), first, positions)
-    # `map`, not `vmap`: one chain's program is the quickest to compile, and this runs once.
+    # `map`, not `vmap`: the program of one chain is the fastest to compile, and this runs once.
     values, finite = jax.lax.map(one, everywhere)
     finite = jax.tree.map(lambda leaf: leaf[1:], finite)
     return Start(strong(positions), values[1:], finite, values[0])
@@ -125,7 +126,7 @@ def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
     """Check an `init=` pytree against the test point and give it a chain axis.
 
     Raises:
-        ValueError: another structure, or a leaf of another shape; names the leaf.
+        ValueError: its structure or the shape of a leaf does not fit; the message names the leaf.
     """
     if jax.tree.structure(init) != jax.tree.structure(test_point):
         raise ValueError(
@@ -140,11 +141,14 @@ def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
         if shape not in (like.shape, (num_chains, *like.shape)):
             raise ValueError(
                 f"`init` at `{name}` has shape {shape}; it must be {like.shape}, the same for "
-                f"all chains, or {(num_chains, *like.shape)}, one a chain."
+                f"all chains, or {(num_chains, *like.shape)}, one per chain."
             )
         chained.add(shape != like.shape)
     if len(chained) > 1:
-        raise ValueError("`init` has a chain axis in some leaves and none in others.")
+        raise ValueError(
+            "`init` has a chain axis in some leaves and none in others. Give it to all leaves, or "
+            "to none."
+        )
     return jax.tree.map(
         lambda leaf, like: jnp.broadcast_to(
             jnp.asarray(leaf, like.dtype), (num_chains, *like.shape)
@@ -155,10 +159,10 @@ def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
 
 
 def from_draws(draws: Any, num_chains: int) -> Any:
-    """Points for `num_chains` chains out of draws `(chain, draw, ...)`: the latest first.
+    """Points for `num_chains` chains from draws `(chain, draw, ...)`, the latest first.
 
-    Points with a value that is not finite are passed over; where there are fewer points than
-    chains they are used again.
+    Points with a value that is not finite are skipped. If there are fewer points than chains,
+    points are reused.
 
     Raises:
         ValueError: no point is finite.
@@ -175,7 +179,9 @@ def from_draws(draws: Any, num_chains: int) -> Any:
     )
     usable = np.flatnonzero(finite)
     if usable.size == 0:
-        raise ValueError("`init`: the earlier result holds no point whose values are all finite.")
+        raise ValueError(
+            "`init` is an earlier result without a point whose values are all finite. Pass another."
+        )
     chosen = np.resize(usable, num_chains)
     return jax.tree.map(lambda leaf: jnp.asarray(leaf[chosen]), flat)
 
@@ -183,19 +189,20 @@ def from_draws(draws: Any, num_chains: int) -> Any:
 def find(
     model: Any, target: Target, init: Any, num_chains: int, keys: Any, *, tries: int = TRIES
 ) -> Start:
-    """The initial states that `init=` asks for, with the density there.
+    """The initial states that `init=` asks for, with the log density there.
 
     Args:
-        model: the model; its `initializers` are the names that `init` may have beside `"uniform"`.
+        model: the model; `init` may be the name of one of its `initializers`, or `"uniform"`.
         target: the density that will be sampled.
-        init: a name, a pytree with or without a chain axis, an earlier `Posterior`, or `None`:
-            the model's `initial_state` if it has one, else its first sampler, else `"uniform"`.
-        num_chains: chains.
-        keys: one PRNG key a chain.
-        tries: how often a start is drawn, until the density is finite there.
+        init: a name, a pytree with or without a chain axis, or an earlier `Posterior`. `None` is
+            the model's `initial_state` if it has one, else its first initializer, else
+            `"uniform"`.
+        num_chains: number of chains.
+        keys: one PRNG key per chain.
+        tries: how often to draw a start, at most, until the density is finite there.
 
     Raises:
-        ValueError: an unknown name, or an `init` that does not fit the model.
+        ValueError: `init` is an unknown name, or does not fit the model.
     """
     if init is None:
         init = model.initial_state
@@ -205,8 +212,8 @@ def find(
         known = [*model.initializers, "uniform"]
         if init not in known:
             raise ValueError(
-                f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}; "
-                "or pass a pytree, or an earlier result."
+                f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}. "
+                "Use one of these, a pytree or an earlier result."
             )
         sampler, test_point = model.initializers.get(init), model.test_point
         made = program(_draw, None, target, sampler, keys, test_point)

@@ -8,43 +8,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-DOUBLE = 1.0  # seconds in which a second Ctrl-C counts as the same one
+DOUBLE = 1.0  # seconds during which a second Ctrl-C counts as the first
 
 
 class Stop:
     """A request, seen by all threads, to stop at the end of the chunk.
 
     Attributes:
-        interrupted: whether it was the user's.
-        trouble: why the run itself stopped; empty where it did not.
+        interrupted: whether the user asked.
+        trouble: why the run itself stopped; empty if it did not.
     """
 
     def __init__(self) -> None:
-        """Go on."""
+        """Start without a request."""
         self._event = threading.Event()
         self.interrupted = False
         self.trouble = ""
 
     def __bool__(self) -> bool:
-        """Whether to stop."""
+        """Return whether to stop."""
         return self._event.is_set()
 
     def interrupt(self) -> None:
-        """The user wants to stop."""
+        """Stop because the user asked."""
         self.interrupted = True
         self._event.set()
 
     def because(self, trouble: str) -> None:
-        """The run cannot go on; the first reason counts."""
+        """Stop because the run cannot go on; the first reason counts."""
         self.trouble = self.trouble or trouble
         self._event.set()
 
 
 @contextmanager
 def interruptible(stop: Stop) -> Iterator[None]:
-    """Within the block Ctrl-C asks to stop; one that comes a second later ends at once.
+    """Make Ctrl-C a request to stop; another one, more than a second later, interrupts at once.
 
-    It changes nothing in other threads than the main one, or where the user has a handler.
+    This changes nothing outside the main thread, or if the user has installed a handler.
     """
     usual = signal.default_int_handler
     main = threading.current_thread() is threading.main_thread()

@@ -1,7 +1,7 @@
-"""What the device keeps an eye on during a run: finiteness, a summary of draws, held-out scores.
+"""What the device monitors during a run: finiteness, a summary of draws, held-out scores.
 
-A monitored state is the backend's own state beside what was gathered, so that a run in pieces, or
-an extended one, gathers what a run in one piece gathers.
+A monitored state is the backend's own state together with what was gathered, so a run in pieces or
+an extended run gathers the same as a run in one piece.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class Monitor:
 
     Attributes:
         finite: whether a step to a position that is not finite freezes the chain where it was.
-        every: draws between two looks at held-out rows; 0: none.
-        best: whether the best of the looks is kept (optimizers), or the averaged predictive is
-            scored.
-        patience: looks without a better one after which a particle stops; 0: it never does.
+        every: draws between two evaluations on held-out rows; 0 is never.
+        best: whether the best parameters are kept (optimizers), rather than the averaged
+            predictive scored.
+        patience: evaluations without improvement after which a particle stops; 0 is never.
     """
 
     finite: bool = False
@@ -45,14 +45,14 @@ class Monitored(NamedTuple):
 
 
 class Gathered(NamedTuple):
-    """What a chain has gathered; `()` where it is not asked for.
+    """What a chain has gathered; `()` for what is not asked for.
 
     Attributes:
         finite: whether every state so far was finite.
-        steps: finite steps, those of the warm-up included.
+        steps: number of finite steps, including the warm-up.
         reduced: the reducer's accumulator.
-        average: the averaged predictive, an `held_out.Average`.
-        best: the best look at held-out rows, a `Best`.
+        average: the averaged predictive, a `held_out.Average`.
+        best: the best evaluation on held-out rows, a `Best`.
     """
 
     finite: Any = ()
@@ -63,13 +63,13 @@ class Gathered(NamedTuple):
 
 
 class Best(NamedTuple):
-    """The best of a particle's looks at held-out rows.
+    """The best of a particle's evaluations on held-out rows.
 
     Attributes:
-        score: mean log density of a row there.
-        params: the parameters there.
-        step: steps before it.
-        since: looks since.
+        score: mean log density per row.
+        params: the parameters.
+        step: number of steps before it.
+        since: number of evaluations since.
     """
 
     score: Any
@@ -79,7 +79,7 @@ class Best(NamedTuple):
 
 
 def begin(spec: Monitor, inputs: Any, target: Target, position: Position) -> Gathered:
-    """Nothing gathered yet."""
+    """What is gathered before the first step."""
     found = Gathered()
     if spec.finite:
         found = found._replace(finite=jnp.array(True), steps=jnp.int32(0))
@@ -107,7 +107,7 @@ def _choose(condition: Any, new: PyTree, old: PyTree) -> PyTree:
 
 
 def put(spec: Monitor | None, state: Any, new: State) -> Any:
-    """The state after a step; after one that is not finite, the state before it."""
+    """The state after a step, or the state before it if the step is not finite."""
     if spec is None:
         return new
     if not spec.finite:
@@ -120,7 +120,7 @@ def put(spec: Monitor | None, state: Any, new: State) -> Any:
 
 
 def flags(spec: Monitor | None, state: Any) -> Stats:
-    """Statistics of a step that only the monitor knows."""
+    """The statistics of a step that come from the monitor."""
     return {DIVERGING: ~state.gathered.finite} if spec is not None and spec.finite else {}
 
 
@@ -152,7 +152,7 @@ def draw(
         )
         return state._replace(gathered=found._replace(best=best)), {}
 
-    # The predicate is the same for all chains, so that `vmap` keeps the branch a branch.
+    # The predicate is the same for all chains, so `vmap` keeps the branch a branch.
     average = jax.lax.cond(
         (index + 1) % spec.every == 0,
         lambda: _choose(
@@ -174,14 +174,14 @@ def _look(spec: Monitor, held: held_out.Held, best: Best, params: Params, step: 
 
 
 def scores(spec: Monitor | None, state: Any) -> Stats:
-    """The scores that a monitored state holds."""
+    """The held-out scores in a monitored state."""
     if spec is None or not spec.every or spec.best:
         return {}
     return state.gathered.average.scores
 
 
 def result(spec: Monitor | None, inputs: Any, state: Any, last: Params) -> PyTree:
-    """What a run that keeps no draws returns: a summary of all, the best, or the last."""
+    """What a run that keeps no draws returns: a summary, the best parameters, or the last."""
     if spec is not None and spec.best:
         best = state.gathered.best
         return _choose(best.score > -jnp.inf, best.params, last)

@@ -1,8 +1,8 @@
 """Where chains run: blocks of chains, and how many blocks run at once.
 
-On a CPU one compiled single-chain program runs in a pool of threads, one a core: XLA releases
-the interpreter's lock, and no chain waits for another as it would in lock-step. On accelerators
-all chains are one vmapped block, spread over the devices.
+On a CPU, one compiled single-chain program runs in a pool of threads, one thread per core: XLA
+releases the interpreter's lock, and no chain waits for another as it would in lockstep. On
+accelerators all chains form one vmapped block, spread over the devices.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ class Placement(NamedTuple):
     """How chains are cut into blocks.
 
     Attributes:
-        blocks: the chains of each block; all of one length, so that one program serves all (the
-            last may repeat a chain, whose copy is dropped).
+        blocks: the chains of each block. All have the same length, so one program serves all; the
+            last may repeat a chain, whose copy is dropped.
         batched: whether a block has a chain axis.
-        threads: blocks that run at once.
-        devices: devices that a block is spread over.
+        threads: number of blocks that run at once.
+        devices: number of devices that a block is spread over.
     """
 
     blocks: list[np.ndarray]
@@ -39,9 +39,9 @@ class Placement(NamedTuple):
 
 
 def cores() -> int:
-    """Processor cores that this process may use, whole ones, at least 1.
+    """The number of whole processor cores that this process may use, at least 1.
 
-    Counts the process's affinity and the quota of its control group, as containers set it.
+    It respects the process's affinity and its control group's quota, which containers set.
     """
     if hasattr(os, "sched_getaffinity"):
         number = len(os.sched_getaffinity(0))
@@ -52,7 +52,7 @@ def cores() -> int:
 
 
 def _quota(root: Path) -> float:
-    """Cores that the control group grants; infinite where it sets no limit."""
+    """The cores that the control group grants; infinite if it sets no limit."""
     try:  # version 2: "quota period", or "max period"
         quota, period = (root / "cpu.max").read_text().split()
         return float("inf") if quota == "max" else int(quota) / int(period)
@@ -74,10 +74,10 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
     """Choose blocks, threads and devices for a run.
 
     Args:
-        row: the algorithm; all chains of a `cross_chain` one, and of an engine that runs them
-            itself, stay in one block.
+        row: the algorithm. If it is `cross_chain`, or its engine runs the chains itself, all
+            chains stay in one block.
         method: `"auto"`, `"parallel"`, `"vectorized"` or `"sequential"`.
-        num_chains: chains or particles.
+        num_chains: number of chains or particles.
     """
     everyone = [np.arange(num_chains)]
     if row.cross_chain or not row.resumable:
@@ -100,12 +100,12 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
 
 
 def take(tree: Any, block: np.ndarray, batched: bool) -> Any:
-    """The chains of a block out of leaves with a leading chain axis."""
+    """Take the chains of a block from leaves with a leading chain axis."""
     return jax.tree.map(lambda leaf: leaf[jnp.asarray(block)] if batched else leaf[block[0]], tree)
 
 
 def join(trees: list[Any], placement: Placement) -> Any:
-    """The inverse of `take`, over all blocks: leaves with a leading chain axis."""
+    """Undo `take` for all blocks: leaves get a leading chain axis again."""
     if not placement.batched:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
     _, first = np.unique(np.concatenate(placement.blocks), return_index=True)
@@ -118,7 +118,7 @@ def mesh(devices: int) -> jax.sharding.Mesh:
 
 
 def spread_out(state: Any, devices: int) -> Any:
-    """A state, or its shapes, placed as the programs of a run over `devices` return it."""
+    """A state, or its shapes, placed the way that programs over `devices` return it."""
     if devices == 1:
         return state
     sharding = jax.sharding.NamedSharding(mesh(devices), jax.sharding.PartitionSpec("chains"))
@@ -134,9 +134,9 @@ def spread_out(state: Any, devices: int) -> Any:
 def over_devices(
     fn: Callable[..., Any], devices: int, mapped: tuple[int | None, ...]
 ) -> Callable[..., Any]:
-    """`fn` of a block of chains, over the first devices; `mapped` is as for `jax.vmap`.
+    """Spread `fn`, a function of a block, over the first devices; `mapped` is `vmap`'s `in_axes`.
 
-    Each device runs loops of its own length: no chain waits for one on another device.
+    Each device runs loops of its own length, so no chain waits for one on another device.
     """
     spec = jax.sharding.PartitionSpec
     specs = tuple(spec("chains") if axis == 0 else spec() for axis in mapped)

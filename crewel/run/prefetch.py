@@ -1,4 +1,4 @@
-"""Batches from the host: a loader's next chunk is stacked and sent while the last one runs."""
+"""Batches from the host: a loader's next chunk is stacked and sent while the current one runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from crewel.core.trees import named_leaves
 from crewel.run import programs
 
-CHUNK_BYTES = 32 * 2**20  # of batches in a chunk; two more wait
+CHUNK_BYTES = 32 * 2**20  # size of the batches in a chunk; two more chunks wait
 LONGEST = 256  # steps
 
 
@@ -24,20 +24,20 @@ class PrefetchError(ValueError):
 class Prefetcher:
     """An iterable of batches, cut into the chunks of a run.
 
-    An iterable that can be iterated again, such as a list or a data loader, is, epoch after
-    epoch; an iterator is used up.
+    An iterable that can be iterated again, for example a list or a data loader, is iterated epoch
+    after epoch; an iterator is used up.
     """
 
     def __init__(self, batches: Any, like: Any):
-        """Look at the first batch.
+        """Read the first batch.
 
         Args:
             batches: an iterable of batches: pytrees like the model's data, or pairs `(x, y)`.
             like: the model's data.
 
         Raises:
-            TypeError: not iterable.
-            ValueError: no batch, or one that does not fit the model's data.
+            TypeError: `batches` is not iterable.
+            ValueError: there is no batch, or it does not fit the model's data.
         """
         if not isinstance(batches, Iterable):
             raise TypeError(
@@ -60,9 +60,9 @@ class Prefetcher:
             batch = next(self._batches)
         except StopIteration:
             raise PrefetchError(
-                f"`batches` ended after {number} batches, and the run takes one a step. Pass an "
-                "iterable that can be iterated again, such as a list or a data loader, or one "
-                "that goes on."
+                f"`batches` ended after {number} batches, but the run takes one per step. Pass an "
+                "iterable that can be iterated again, for example a list or a data loader, or one "
+                "that does not end."
             ) from None
         if isinstance(self._like, dict) and isinstance(batch, tuple | list) and len(batch) == 2:
             batch = {"x": batch[0], "y": batch[1]}
@@ -97,9 +97,9 @@ class Prefetcher:
 
         Args:
             spec: the run's code.
-            num_warmup: steps of warm-up.
+            num_warmup: number of warm-up steps.
             first: index of the first draw.
-            num_draws: draws.
+            num_draws: number of draws.
         """
         bytes_ = sum(leaf.nbytes for leaf in jax.tree.leaves(self._first))
         most = max(1, min(LONGEST, CHUNK_BYTES // max(1, bytes_)))
@@ -124,10 +124,10 @@ class Prefetcher:
         )
 
     def take(self) -> tuple[Any, int]:
-        """The next chunk on the device, and how many steps of warm-up or draws it is for.
+        """The next chunk on the device, and the number of warm-up steps or draws that it serves.
 
         Raises:
-            PrefetchError: a batch that does not fit, or none.
+            PrefetchError: there is no batch left, or one does not fit.
         """
         if self._thread is None:
             self._thread = threading.Thread(target=self._fill, daemon=True)
@@ -138,7 +138,7 @@ class Prefetcher:
         return made
 
     def _fill(self) -> None:
-        """Read ahead, in a thread of its own."""
+        """Read ahead, in a separate thread."""
         try:
             for count, steps in self._sizes:
                 batches = [self._next() for _ in range(steps)]
@@ -146,7 +146,7 @@ class Prefetcher:
                 stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches)
                 if not self._put((jax.device_put(stacked), count)):
                     return
-        except Exception as error:  # the loader's own errors too: raised where the run takes
+        except Exception as error:  # the loader's own errors too: `take` raises them
             self._put(error)
 
     def _next(self) -> Any:
@@ -165,12 +165,12 @@ class Prefetcher:
         return False
 
     def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         self._closed.set()
 
 
 class _Again:
-    """The items of an iterable, again and again where it allows that."""
+    """The items of an iterable, over and over if it can be iterated again."""
 
     def __init__(self, iterable: Iterable[Any]):
         self._iterable = iterable

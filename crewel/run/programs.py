@@ -1,8 +1,8 @@
 """What is compiled: start a chain, warm it up, draw from it, and the same for many chains.
 
-Each function is written for one chain and lifted to a block of chains by `vmap`, and over
-devices by `shard_map`. Loops take their number of steps as an argument, so that one program
-serves any number of draws, and a run in pieces equals a run in one, bit for bit.
+Each function is written for one chain, lifted to a block of chains by `vmap` and over devices by
+`shard_map`. Loops take their number of steps as an argument: one program serves any number of
+draws, and a run in pieces equals a run in one piece bit for bit.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class ProgramSpec:
     Attributes:
         row: the algorithm.
         options: the static part of its options.
-        num_warmup: steps of warm-up (schedules are built from it).
+        num_warmup: number of warm-up steps, from which schedules are built.
         thinning: steps per kept draw.
-        length: draws that a program's buffer holds.
-        keep: whether draws are kept; or only the last position (optimizers), or a summary.
-        chains: chains in a block; 0: one chain without a chain axis.
-        devices: devices that the block is spread over.
-        batches: how the rows of a step are drawn; `None`: it sees all.
-        monitor: what is monitored during the run; `None`: nothing.
+        length: number of draws that a program's buffer holds.
+        keep: whether draws are kept, rather than the last position (optimizers) or a summary.
+        chains: number of chains in a block; 0 is one chain without a chain axis.
+        devices: number of devices that the block is spread over.
+        batches: how the rows of a step are drawn; `None` if it sees all.
+        monitor: what is monitored during the run; `None` if nothing is.
     """
 
     row: Algorithm
@@ -54,17 +54,17 @@ class ProgramSpec:
 
     @property
     def warming(self) -> ProgramSpec:
-        """What is code in a warm-up: another number of draws does not compile it again."""
+        """What is code in a warm-up, so that another number of draws does not compile it again."""
         return replace(self, thinning=1, length=0, keep=True)
 
     @property
     def drawing(self) -> ProgramSpec:
-        """What is code in the draws, whatever the warm-up was."""
+        """What is code in the draws, independent of the warm-up."""
         return replace(self, num_warmup=0)
 
 
 class RunInputs(NamedTuple):
-    """Everything that is data in a run, beside the density; the same for all chains.
+    """Everything that is data in a run besides the density; the same for all chains.
 
     Attributes:
         options: the arrays among the algorithm's options.
@@ -91,7 +91,7 @@ def _lift(
 
 
 def start(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, positions: Any) -> Any:
-    """The state at the start of the warm-up if it is stepped, else at its end."""
+    """The state at the start of a stepped warm-up, or at the end of any other."""
 
     def one(target, inputs, key, position):
         warmup = spec.row.warmup
@@ -117,7 +117,7 @@ def adapt(
 ) -> Any:
     """`(state, losses)` after `count` more steps of a stepped warm-up.
 
-    `losses` is `(num_warmup,)`, filled where these steps are, of a fit; `()` of another warm-up.
+    For a fit, `losses` is `(num_warmup,)` and filled at these steps; otherwise it is `()`.
     """
     warmup = spec.row.warmup
     assert isinstance(warmup, SteppedWarmup)
@@ -158,19 +158,19 @@ def finish(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, stat
 
 
 def steps_before(spec: ProgramSpec, draw: Any) -> Any:
-    """The steps of sampling before a draw's own: those of earlier draws, and of cycles' starts."""
+    """The sampling steps before those of a draw: earlier draws, and the starts of cycles."""
     steps = draw * spec.thinning
     if spec.row.cycle is None:
         return steps
-    draws, travel = draws_per_cycle(spec)
-    return steps + travel * ((draw + draws - 1) // draws)
+    draws, skipped = draws_per_cycle(spec)
+    return steps + skipped * ((draw + draws - 1) // draws)
 
 
 def draws_per_cycle(spec: ProgramSpec) -> tuple[int, int]:
-    """Draws that a cycle keeps, and its steps before the first of them.
+    """The number of draws that a cycle keeps, and of its steps before the first of them.
 
     Raises:
-        ValueError: not one draw fits.
+        ValueError: not a single draw fits.
     """
     assert spec.row.cycle is not None
     structure, code = spec.options
@@ -179,8 +179,8 @@ def draws_per_cycle(spec: ProgramSpec) -> tuple[int, int]:
     draws = (length - skipped) // spec.thinning
     if draws < 1:
         raise ValueError(
-            f"A cycle of {length} steps, of which {skipped} travel, keeps no draw with `thinning` "
-            f"{spec.thinning}: lower `thinning`, or raise `cycle_length`."
+            f"A cycle of {length} steps, {skipped} of them exploring, keeps no draw with "
+            f"`thinning` {spec.thinning}. Lower `thinning`, or raise `cycle_length`."
         )
     return draws, length - draws * spec.thinning
 
@@ -196,9 +196,9 @@ def sample(
 ) -> Any:
     """`(state, last, kept)`: `count` draws, from the chain's draw `first` on.
 
-    `last` holds the parameters at the end, or the summary of all draws, if draws are not kept;
-    `kept` is `(draws, stats)` with a leading axis of `spec.length`, of which the first `count`
-    are filled.
+    If draws are not kept, `last` holds the parameters at the end or the summary of all draws.
+    `kept` is `(draws, stats)` with a leading axis of length `spec.length`; its first `count`
+    entries are filled.
     """
 
     def one(target, inputs, key, state, first, count):
@@ -216,7 +216,7 @@ def sample(
             inner, position, stats = strong((inner, position, stats))
             state = monitor.put(spec.monitor, state, inner)
             if spec.monitor is not None and spec.monitor.finite:
-                position = ()  # it is in the state: carried twice, it would be copied each step
+                position = ()  # the state has it; carried twice, it would be copied at each step
             return state, position, stats | monitor.flags(spec.monitor, state)
 
         def draw(index, state):
@@ -233,7 +233,7 @@ def sample(
             def body(step, made):
                 state, _, before = made
                 state, position, stats = transition(step, state)
-                # A flag, such as a divergence, must not vanish with the steps thinned out.
+                # A flag, for example a divergence, must not vanish with the steps thinned out.
                 flags = {k: v | before[k] for k, v in stats.items() if v.dtype == bool}
                 return state, position, stats | flags
 

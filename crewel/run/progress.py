@@ -1,4 +1,4 @@
-"""A progress bar over all chains: what phase they are in, and how many draws diverged."""
+"""A progress bar over all chains: their phase, and how many draws diverged."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import numpy as np
 
 
 class Progress:
-    """Counts steps over all chains; safe to call from many threads."""
+    """Count steps over all chains; safe to call from many threads."""
 
     def __init__(self, name: str, total: int, *, show: bool):
-        """Open a bar of `total` steps, or none."""
+        """Open a bar of `total` steps; it is hidden unless `show`."""
         from tqdm.auto import tqdm
 
         self._lock = threading.Lock()
@@ -23,12 +23,12 @@ class Progress:
         self.note()
 
     def note(self) -> None:
-        """Show phase, divergences and held-out scores."""
+        """Show the phase, the divergences and the held-out scores."""
         diverging = f", {self._diverging} diverging" if self._diverging else ""
         self._bar.set_postfix_str(self._phase + diverging + self._scores)
 
     def phase(self, phase: str) -> None:
-        """Say what the run is doing."""
+        """Set the phase that the run is in."""
         with self._lock:
             if phase != self._phase:
                 self._phase = phase
@@ -52,7 +52,7 @@ class Progress:
 
 
 def _scores(stats: dict[str, Any]) -> str:
-    """The latest held-out scores, mean over the chains that have one."""
+    """The latest held-out scores, averaged over the chains that have them."""
     latest = {k: v[:, -1] for k, v in stats.items() if k.startswith("test_")}
     return "".join(
         f", {name} {value[~np.isnan(value)].mean():.4g}"

@@ -1,4 +1,4 @@
-"""Reducing draws while a run makes them, so that memory does not grow with their number."""
+"""Reduce draws while a run makes them, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class Reducer(NamedTuple):
 
     Attributes:
         init: `value -> accumulator`, from a value of zeros of the right shapes.
-        update: `(accumulator, value) -> accumulator`, once a draw; shapes and dtypes stay.
-        result: `accumulator -> ` what the chain's one "draw" shall hold.
+        update: `(accumulator, value) -> accumulator`, once per draw; shapes and dtypes must stay
+            the same.
+        result: `accumulator -> ` what the chain's single "draw" holds.
 
     Examples:
         The largest value that a parameter takes:
@@ -50,10 +51,10 @@ MEAN = Reducer(_mean_init, _mean_update, _mean_result)
 
 
 def find(reduce: Any) -> Reducer | None:
-    """A `Reducer` as pytrees, from `"mean"`, a `Reducer`, or three functions.
+    """A `Reducer` of pytrees, from `"mean"`, a `Reducer`, or three functions.
 
     Raises:
-        TypeError: something else.
+        TypeError: it is none of these.
 
     Examples:
         >>> find(None) is None

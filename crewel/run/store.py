@@ -13,13 +13,13 @@ from crewel.run.placement import Placement
 
 
 class Store:
-    """What left the device. Each chain is written by one thread.
+    """What has left the device. Each chain is written by one thread.
 
     Attributes:
-        done: `(chain,)`, draws that each chain has.
-        finite: `(chain,)`, those before the first that the monitor found not finite.
+        done: `(chain,)`, the number of draws that each chain has.
+        finite: `(chain,)`, the number before the first that the monitor found not finite.
         kept: `(draws, stats)`, leaves `(chain, draw, ...)`; filled up to `done`.
-        losses: `(chain, step)` of a fit, or `None`.
+        losses: `(chain, step)`, for a fit, or `None`.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class Store:
         latest: bool,
         surplus: Surplus | None = None,
     ):
-        """Hold nothing yet.
+        """Create an empty store.
 
         Args:
             placement: where the chains run.
-            num_chains: chains.
-            num_draws: draws of each.
-            num_losses: steps of warm-up that have a loss; 0: it has none.
-            latest: hold only the latest draw.
-            surplus: draws that chains have already.
+            num_chains: number of chains.
+            num_draws: number of draws per chain.
+            num_losses: number of warm-up steps that have a loss; 0 if they have none.
+            latest: whether to hold only the latest draw.
+            surplus: draws that chains already have.
         """
         self.placement, self.num_chains = placement, num_chains
         self.latest, self.surplus = latest, surplus
@@ -52,7 +52,7 @@ class Store:
         self.losses = np.zeros((num_chains, num_losses), np.float32) if num_losses else None
 
     def allocate(self, chunk: PyTree) -> None:
-        """Arrays for all draws, from the shapes of a chunk, with the surplus in its place."""
+        """Make arrays for all draws from the shapes of a chunk, and copy the surplus into them."""
 
         def empty(leaf):
             event = leaf.shape[2:] if self.placement.batched else leaf.shape[1:]
@@ -68,7 +68,7 @@ class Store:
                 )
 
     def write(self, block: np.ndarray, count: int, chunk: PyTree, *, monitored: bool) -> Stats:
-        """Copy a chunk of `count` draws; returns the statistics of its draws."""
+        """Copy a chunk of `count` draws, and return their statistics."""
         done = int(self.done[block[0]])
         there = slice(0, 1) if self.latest else slice(done, done + count)
         here = slice(count - 1, count) if self.latest else slice(0, count)
@@ -90,7 +90,7 @@ class Store:
         return stats
 
     def write_losses(self, block: np.ndarray, done: int, count: int, losses: Any) -> Stats | None:
-        """Copy a fit's losses, if it has any; returns them as statistics for the bar."""
+        """Copy a fit's losses, if it has any, and return them as statistics for the bar."""
         if self.losses is None:
             return None
         steps = slice(done, done + count)

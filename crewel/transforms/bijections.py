@@ -1,8 +1,8 @@
-"""Transforms that come ready made: NumPyro's constraints, leaf by leaf, and TFP's bijectors.
+"""Ready-made transforms: NumPyro's constraints, leaf by leaf, and TFP's bijectors.
 
 Both give three `Partial`s: forward, inverse and log|det d params / d u|, for one sample. The
-numbers in a NumPyro transform (the bounds of an interval) are leaves of them, so that models which
-differ in these alone share compiled code.
+numbers in a NumPyro transform (the bounds of an interval) are leaves of the `Partial`s, so models
+that differ only in them share compiled code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Functions = tuple[Partial, ...]
 
 
 def _is_one(value: Any) -> bool:
-    if "numpyro" not in sys.modules:  # if it is one of NumPyro's, then NumPyro is imported
+    if "numpyro" not in sys.modules:  # an object of NumPyro's would have imported it
         return False
     from numpyro.distributions import constraints, transforms
 
@@ -35,15 +35,15 @@ def _spec_leaf(value: Any) -> bool:
 
 
 def is_numpyro(value: Any) -> bool:
-    """Whether it is `None`, a NumPyro constraint or transform, or a pytree of those only."""
+    """Whether `value` is `None`, a NumPyro constraint or transform, or a pytree of only those."""
     leaves = jax.tree.leaves(value, is_leaf=_spec_leaf)
-    if isinstance(value, Partial) or is_tfp(value):  # pytrees that may have no leaf at all
+    if isinstance(value, Partial) or is_tfp(value):  # pytrees that may have no leaves at all
         return False
     return bool(leaves) and all(map(_spec_leaf, leaves))
 
 
 def from_numpyro(spec: Any, test_point: Tree) -> Functions:
-    """Forward, inverse and log-determinant of NumPyro's transforms, one for each leaf.
+    """Forward, inverse and log-determinant of NumPyro's transforms, one per leaf.
 
     Raises:
         ValueError: `spec` does not fit `test_point`, or one of its constraints does not fit its
@@ -80,13 +80,13 @@ def _bijection(name: str, spec: Any, leaf: Any) -> Any:
         return None
     if spec.codomain.event_dim > jnp.ndim(leaf):
         raise ValueError(
-            f"Leaf `{name}` has shape {jnp.shape(leaf)}, and {type(spec).__name__} makes arrays of "
+            f"Leaf `{name}` has shape {jnp.shape(leaf)}, but {type(spec).__name__} makes arrays of "
             f"at least {spec.codomain.event_dim} dimensions. Reshape the leaf in `test_point`, or "
             "choose another constraint for it."
         )
-    while isinstance(spec, transforms.IndependentTransform):  # only says what is summed: all is
+    while isinstance(spec, transforms.IndependentTransform):  # says what to sum, but all is summed
         spec = spec.base_transform
-    # Python numbers become arrays, lest `interval(0, 1)` and `interval(0.5, 1)` differ in type.
+    # Python numbers become arrays, so that `interval(0, 1)` and `interval(0.5, 1)` agree in type.
     return jax.tree.map(lambda c: jnp.asarray(float(c) if isinstance(c, int) else c), spec)
 
 
@@ -124,11 +124,11 @@ def _log_det_each(parts: tuple, u: Tree) -> jax.Array:
 
 @jax.tree_util.register_static
 class _Held:
-    """A bijector as structure: equal to itself only, since few of them are sound pytrees."""
+    """A bijector as static structure, equal only to itself: few bijectors are sound pytrees."""
 
     def __init__(self, bijector: Any):
         self.bijector = bijector
-        # A joint bijector says the number of event dimensions of each of its parts.
+        # A joint bijector states the number of event dimensions of each of its parts.
         self.joint = not jax.tree_util.all_leaves(
             [bijector.forward_min_event_ndims, bijector.inverse_min_event_ndims]
         )
@@ -144,7 +144,7 @@ class _Held:
 
 
 def is_tfp(value: Any) -> bool:
-    """Whether it is of TFP, by its type's module: TFP itself is never imported."""
+    """Whether `value` is one of TFP's, by its type's module; TFP itself is never imported."""
     return type(value).__module__.startswith("tensorflow_probability")
 
 
@@ -163,8 +163,8 @@ def _tfp_inverse(held: _Held, params: Tree) -> Tree:
 
 
 def _tfp_log_det(held: _Held, u: Tree) -> jax.Array:
-    # Every dimension is named an event dimension: TFP's own default broadcasts the parts of a
-    # joint bijector against each other, and so counts the smaller ones several times.
+    # Every dimension is declared an event dimension: TFP's default broadcasts the parts of a joint
+    # bijector against each other and so counts the smaller ones several times.
     def log_det(u):
         return held.bijector.forward_log_det_jacobian(u, jax.tree.map(jnp.ndim, u))
 

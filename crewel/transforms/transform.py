@@ -1,7 +1,7 @@
 """Maps from an unconstrained space to the parameters' support, with their log-determinants.
 
 Whatever the user gives (nothing, a NumPyro constraint, a TFP bijector, a plain function) becomes
-one `Transform` for one sample; nothing here ever sees a batch.
+one `Transform` of one sample; nothing here ever sees a batch.
 """
 
 from __future__ import annotations
@@ -34,27 +34,27 @@ def build(
     inverse_transform_fn: Callable[[Tree], Tree] | None = None,
     inverse_log_det_jacobian: Callable[[Tree], Any] | None = None,
 ) -> Transform:
-    """The transform that a user's `transform_fn` stands for, checked at the test point.
+    """Build the transform that `transform_fn` stands for, and check it at the test point.
 
     Args:
-        transform_fn: What maps R^n to the support. `None`: the identity. A NumPyro constraint or
-            transform: applied to each leaf. A pytree of those like `test_point`, or one that stops
-            higher up, with `None` for the identity. A TFP bijector: on each leaf, or a joint one
-            on the whole tree. A `Transform`: itself. Else a function of the whole unconstrained
-            tree.
-        test_point: Parameters inside their support: their structure, shapes and dtypes.
-        inverse_transform_fn: The inverse of `transform_fn`. Found automatically for functions that
+        transform_fn: the map from R^n to the support. `None` is the identity. A NumPyro
+            constraint or transform applies to each leaf; so does a pytree of those like
+            `test_point`, or one that stops higher up, with `None` for the identity. A TFP bijector
+            applies to each leaf, or, if it is a joint one, to the whole tree. A `Transform` is
+            used as it is. Anything else is a function of the whole unconstrained tree.
+        test_point: parameters inside their support, for their structure, shapes and dtypes.
+        inverse_transform_fn: the inverse of `transform_fn`; found automatically for functions that
             act on each element alone (`jnp.exp`, `0.1 + 5 * jax.nn.sigmoid(x)`).
-        inverse_log_det_jacobian: A function of the parameters whose results, all summed, are the
-            log|det| of the inverse. Found automatically for the same functions.
+        inverse_log_det_jacobian: a function of the parameters whose results, all summed, are the
+            log|det| of the inverse; found automatically for the same functions.
 
     Returns:
-        A `Transform`. Built twice from one `transform_fn`, it has one tree structure, so that a
-        function compiled for the first takes the second.
+        A `Transform`. Two that are built from one `transform_fn` have the same tree structure, so
+        a function compiled for the first takes the second.
 
     Raises:
-        ValueError: `test_point` is not finite; it is not what the inverse and then the transform
-            give back; no inverse or log-determinant was given and none could be found.
+        ValueError: `test_point` is not finite, the inverse followed by the transform does not
+            return it, or no inverse or log-determinant was given or could be found.
 
     Examples:
         >>> import jax, jax.numpy as jnp
@@ -78,7 +78,7 @@ def build(
         raise ValueError(
             f"`transform_fn` is {transform_fn!r}, which is none of: `None`; a function of the "
             f"unconstrained tree; {_CONSTRAINT}, an instance and not a class, or a pytree of those "
-            "and `None`; a TFP bijector (of several, make one with `tfb.JointMap`)."
+            "and `None`; a TFP bijector (join several with `tfb.JointMap`)."
         )
     if inverse is not None:
         transform = transform._replace(inverse=inverse)
@@ -96,7 +96,7 @@ def _minus_ildj(forward: Callable, ildj: Callable, u: Tree) -> jax.Array:
 
 def _from_function(fn, test_point, inverse, ildj) -> Transform:
     if inverse is not None and ildj is not None:
-        return Transform(fn, inverse, ildj)  # `build` puts the log-determinant in its place
+        return Transform(fn, inverse, ildj)  # `build` replaces `ildj` by the log-determinant
     u = test_point if inverse is None else jax.eval_shape(inverse, test_point)
     u = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), _float_like(leaf)), u)
     missing = [word for word, given in ((_INVERSE, inverse), (_LOG_DET, ildj)) if given is None]
@@ -115,7 +115,10 @@ def _float_like(leaf: Any) -> Any:
 
 @jax.jit
 def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Array, Tree]:
-    """There, back, the log-determinant, and how far a unit step goes, which is what 0 is near."""
+    """The inverse, the transform of it, the log-determinant, and the size of a unit step.
+
+    The step gives the scale on which a parameter of zero is compared.
+    """
     u = transform.inverse(params)
     again = transform.forward(u)
     step = transform.forward(jax.tree.map(lambda leaf: leaf + 1, u))
@@ -132,8 +135,7 @@ def _require_finite(tree: Tree, what: str, hint: str) -> None:
 def _check(transform: Transform, test_point: Tree) -> None:
     reasons = (
         "Probable reasons: `test_point` is outside the support or on its edge, or `transform_fn` "
-        "and `inverse_transform_fn` are swapped. See where `test_point` lies, then the two "
-        "functions."
+        "and `inverse_transform_fn` are swapped. Check `test_point` first, then the two functions."
     )
     u, again, log_det, step = _round_trip(transform, test_point)
     _require_finite(u, "The inverse transform of `test_point`", reasons)
@@ -153,5 +155,6 @@ def _check(transform: Transform, test_point: Tree) -> None:
     if not np.isfinite(log_det):
         raise ValueError(
             f"The log-determinant of the transform is {log_det} at `test_point`: the transform is "
-            "singular there, or `inverse_log_det_jacobian` is wrong. Move `test_point`, or mend it."
+            "singular there, or `inverse_log_det_jacobian` is wrong. Move `test_point`, or fix the "
+            "function."
         )

@@ -69,7 +69,7 @@ def test_a_row_runs_with_and_without_its_name(seen):
 
 def test_what_is_not_such_a_row_raises(seen):
     assert seen["twice"] == (
-        "ValueError: There is an algorithm `mine` already. Give yours another name."
+        "ValueError: An algorithm named `mine` already exists. Give yours another name."
     )
     assert seen["family"] == "ValueError: `mine` is of the family `mcmc`: `model.mcmc(row)`."
     for error in seen["kind"]:

@@ -122,7 +122,7 @@ def test_multipathfinder_resamples_its_pool():
 
 
 def test_svgd_needs_two_particles():
-    with pytest.raises(ValueError, match=r"two particles or more, `num_chains=2`"):
+    with pytest.raises(ValueError, match=r"at least two particles.*`num_chains` of 2 or more"):
         gaussian().vi.blackjax_svgd(seed=0, num_chains=1, num_steps=1, progress=False)
 
 

@@ -125,7 +125,7 @@ def test_initial_states_go_over(model):
     states = model.to_bayeux(initial_state=start).mcmc.numpyro_nuts.get_initial_state(KEY, 2)
     np.testing.assert_array_equal(states["rate"], start["rate"])
     single = cw.Model(lambda p: -(p["a"] ** 2), {"a": 0.0}, initial_state={"a": 1.0})
-    with pytest.raises(ValueError, match="one initial state a chain.*leading axis of chains"):
+    with pytest.raises(ValueError, match="one initial state per chain.*leading axis of chains"):
         single.to_bayeux()
 
 

@@ -20,7 +20,7 @@ PARAMS = {
 SHAPES = {path: leaf.shape for path, leaf in named_leaves(PARAMS).items()}
 
 
-def test_the_most_exact_pattern_holds():
+def test_the_most_specific_pattern_applies():
     given = ["*", "*.kernel", "Dense_1.*", "Dense_1.kernel", "Dense_[0]*.bias"]
     assert patterns.choose(given, SHAPES) == {
         "Dense_0.bias": "Dense_[0]*.bias",
@@ -35,7 +35,7 @@ def test_the_most_exact_pattern_holds():
     [
         (["*.kernel", "*.weight"], "The prior pattern `*.weight` matches no parameter"),
         (["*.kernel", "Dense_0.*"], "The prior patterns ['*.kernel', 'Dense_0.*'] all match "
-         "`Dense_0.kernel`, and none is more exact"),
+         "`Dense_0.kernel`, and none is more specific"),
         (["*.kernel"], "No prior pattern matches `Dense_0.bias`"),
         ([], "No prior pattern matches `Dense_0.bias`"),
     ],
@@ -128,7 +128,7 @@ def test_inside_a_program_every_leaf_keeps_its_own_prior():
     [
         (3.0, TypeError, "The prior for `Dense_0.bias` is a float"),
         (dist.Normal, TypeError, "`Dense_0.bias` is Normal; it must be a NumPyro distribution"),
-        ("wide", ValueError, "No prior is called `wide`; there is fan_in"),
+        ("wide", ValueError, "No prior is called `wide`. Use one of: fan_in"),
         (lambda path, shape: 1.0, TypeError, "returned a float for `Dense_0.bias`"),
         (dist.Normal(jnp.zeros(3), 1), ValueError,
          "`Dense_0.bias` has shape (3,), which does not fit the parameter's (5,)"),

@@ -1,4 +1,4 @@
-"""To and from `bayeux.Model`: the same density, transform and test point on either side."""
+"""Convert to and from `bayeux.Model`; density, transform and test point stay the same."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from crewel.transforms.transform import is_tfp
 def _bayeux() -> Any:
     try:
         import bayeux
-    except (ImportError, AttributeError) as error:  # on JAX from 0.6 on, `import oryx` fails so
+    except (ImportError, AttributeError) as error:  # `import oryx` fails so on JAX 0.6 and later
         raise ImportError(
-            "bayeux is missing, or does not import: 0.1.15, its last release, needs JAX up to 0.5 "
-            f"(this is {jax.__version__}). Use an environment of its own, on Python 3.11: "
+            "bayeux is missing or cannot be imported: its last release, 0.1.15, needs JAX up to "
+            f"0.5 (this is {jax.__version__}). Use a separate environment on Python 3.11: "
             "pip install 'crewel[bayeux]'. That extra cannot be combined with `crewel[all]`."
         ) from error
     return bayeux
 
 
 def _over_batches(fn: Callable[[Any], Any], like: Any) -> Callable[[Any], Any]:
-    """`fn` of one sample, mapped over the leading axes that its input has more than `like`.
+    """Map `fn`, a function of one sample, over the leading axes that its input adds to `like`.
 
     bayeux calls transforms on one sample inside its densities, and on all chains at once outside.
     """
@@ -49,8 +49,8 @@ def to_bayeux(model: Model, initial_state: Any) -> Any:
     first = jax.tree.leaves(model.test_point)[0]
     if given is not None and jnp.ndim(jax.tree.leaves(given)[0]) == jnp.ndim(first):
         raise ValueError(
-            "bayeux needs one initial state a chain, and the model's `initial_state` has no chain "
-            "axis. Pass `to_bayeux(initial_state=...)` with a leading axis of chains."
+            "bayeux needs one initial state per chain, but the model's `initial_state` has no "
+            "chain axis. Pass `to_bayeux(initial_state=...)` with a leading axis of chains."
         )
 
     def log_density(*args, **params):
@@ -77,7 +77,7 @@ def from_bayeux(bx_model: Any, initial_state: Any) -> Model:
     functions = {}
     if not is_tfp(bx_model.transform_fn):
         ildj = bx_model.inverse_log_det_jacobian
-        if ildj is None:  # bayeux finds it when it is needed
+        if ildj is None:  # bayeux derives it when it needs it
             from oryx.core import ildj as oryx_ildj
 
             ildj = oryx_ildj(bx_model.transform_fn)

@@ -1,4 +1,4 @@
-"""NumPyro models: latents, supports and shapes are NumPyro's own, and arrays stay arguments."""
+"""NumPyro models: NumPyro itself gives latents, supports and shapes; arrays stay arguments."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _NOT_TRACEABLE = (
 )
 @dataclass(frozen=True)
 class _Program:
-    """A model function with its arguments: arrays are leaves, all else is structure.
+    """A model function with its arguments: arrays are leaves, everything else is structure.
 
     Attributes:
         arrays: the arrays among the arguments.
-        fixed: values of the `numpyro.param` sites: no prior, so no sampler moves them.
+        fixed: values of the `numpyro.param` sites; they have no prior, so no sampler moves them.
         code: the function and its other arguments, see `crewel.core.compiling.Frozen`.
         latents: names of the sites that are sampled.
     """
@@ -47,7 +47,7 @@ class _Program:
     latents: tuple[str, ...] = ()
 
     def bound(self, params: Any, key: Any = 0) -> tuple[Callable, tuple, dict[str, Any]]:
-        """The model with `params` in place, and its arguments."""
+        """The model with `params` substituted, and its arguments."""
         from numpyro import handlers
 
         parts = thaw(self.code, self.arrays)
@@ -64,7 +64,7 @@ class _Program:
 
 
 def _feasible(program: _Program) -> dict[str, Any]:
-    """A run whose latents are at the middle of their supports."""
+    """A run whose latents are in the middle of their supports."""
     from numpyro import handlers
     from numpyro.infer import init_to_feasible
 
@@ -75,7 +75,7 @@ def _feasible(program: _Program) -> dict[str, Any]:
 
 @jax.jit
 def _example(program: _Program) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The latents at the middle of their supports, and the values of `numpyro.param` sites."""
+    """The latents in the middle of their supports, and the values of `numpyro.param` sites."""
     sites = _feasible(program)
     fixed = {name: site["value"] for name, site in sites.items() if site["type"] == "param"}
     return {name: sites[name]["value"] for name in program.latents}, fixed
@@ -106,7 +106,7 @@ def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Ar
 
 
 def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
-    """What the model generates; a site that is observed is drawn anew."""
+    """What the model generates; observed sites are drawn anew."""
     model_key, data_key = jax.random.split(key)
     made = {}
     for i, (name, site) in enumerate(program.trace(params, model_key).items()):
@@ -158,14 +158,14 @@ def _is_latent(site: dict[str, Any]) -> bool:
 
 
 def _check(name: str, site: dict[str, Any]) -> None:
-    """Raise where a site cannot be part of a density with gradients."""
+    """Raise if a site cannot be part of a density with gradients."""
     from numpyro.distributions import Delta
 
     why = None
     if _is_latent(site) and site["fn"].support.is_discrete:
         why = (
-            "is a discrete latent, and gradients need continuous ones. Sum it out, for instance "
-            "with `dist.MixtureSameFamily`"
+            "is a discrete latent, but gradients need continuous latents. Sum it out, for "
+            "instance with `dist.MixtureSameFamily`"
         )
     elif _is_latent(site) and isinstance(site["fn"], Delta):
         why = "has a `Delta` distribution. Use `numpyro.deterministic` for it"
@@ -176,15 +176,15 @@ def _check(name: str, site: dict[str, Any]) -> None:
         )
     elif site["type"] == "mutable":
         why = (
-            "is state that changes with every evaluation, and a density must not. Build the "
-            "network without it (batch statistics, dropout)"
+            "is state that changes with every evaluation, but a density must not change. Build "
+            "the network without it (batch statistics, dropout)"
         )
     if why:
         raise ValueError(f"The NumPyro site `{name}` {why}.")
 
 
 def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
-    """Supports of the latents, whether all are constant, and whether prior and likelihood part."""
+    """Supports of the latents, whether all are constant, and whether the prior can be separated."""
     found: dict[str, Any] = {}
 
     def look(program):
@@ -206,7 +206,7 @@ def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
     except _NOT_TRACEABLE as error:
         raise TypeError(
             "The model needs the value of an array argument to decide on a shape or a branch, but "
-            "arrays are inputs of the compiled program. Pass what decides as a Python number or "
+            "arrays are inputs of the compiled program. Pass that argument as a Python number or "
             f"string: `int(n)`. {error}"
         ) from error
     return found["supports"], found["constant"], found["parts"]
@@ -238,7 +238,7 @@ def model(fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any], initial_s
     if not supports:
         raise ValueError(
             "The NumPyro model has no latent site: every `numpyro.sample` is observed. Pass "
-            "`obs=` to the data's sites only."
+            "`obs=` only to the sites of the data."
         )
     program = replace(program, latents=tuple(supports))
     test_point, fixed = _example(program)

@@ -1,4 +1,4 @@
-"""PyMC models, as JAX functions that PyMC itself makes of them."""
+"""PyMC models, as the JAX functions that PyMC itself turns them into."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from crewel.posterior.simulate import Simulation
 
 @contextmanager
 def _unchanged():
-    """PyMC's JAX module sets `XLA_FLAGS` and 64-bit mode when imported: keep the user's."""
-    jax.devices()  # with JAX started, the flags have no effect on this process
+    """Keep the user's `XLA_FLAGS` and 64-bit mode, which importing PyMC's JAX module changes."""
+    jax.devices()  # once JAX has started, the flags have no effect on this process
     flags = os.environ.get("XLA_FLAGS")
     wide = jax.numpy.zeros(()).dtype.itemsize == 8
     try:
@@ -34,7 +34,7 @@ def _unchanged():
 
 
 def _function(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., list[Any]]:
-    """A JAX function of dicts of values by name, out of PyTensor's variables."""
+    """Turn PyTensor's variables into a JAX function of a dict of values by name."""
     from pymc.sampling.jax import get_jaxified_graph
 
     graph = get_jaxified_graph(inputs=list(inputs), outputs=list(outputs))
@@ -42,7 +42,7 @@ def _function(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., li
 
     def call(values: dict[str, Any]) -> list[Any]:
         with warnings.catch_warnings():
-            # The graph asks for float64 everywhere; in 32-bit mode JAX says so at every operation.
+            # The graph asks for float64 everywhere; in 32-bit mode every operation warns of it.
             warnings.filterwarnings("ignore", message="Explicitly requested dtype")
             return list(graph(*(values[name] for name in names)) or ())
 
@@ -50,7 +50,7 @@ def _function(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., li
 
 
 def _transform(pm_model: Any) -> Transform:
-    """PyMC's own transforms; a bound may depend on other variables."""
+    """PyMC's own transforms; their bounds may depend on other variables."""
     from pytensor.graph.replace import clone_replace
 
     rvs = pm_model.free_RVs
@@ -89,8 +89,8 @@ def _transform(pm_model: Any) -> Transform:
 
 def _no_run(program: Any, params: Any, key: Any) -> dict[str, Any]:
     raise ValueError(
-        "PyMC predicts by itself: `pymc.sample_posterior_predictive(post.to_datatree(), "
-        "model=pm_model)`."
+        "Predictions of a PyMC model are PyMC's: use "
+        "`pymc.sample_posterior_predictive(post.to_datatree(), model=pm_model)`."
     )
 
 
@@ -106,8 +106,8 @@ def model(pm_model: Any, initial_state: Any) -> Model:
     if discrete:
         raise ValueError(
             f"The PyMC variables {', '.join(f'`{name}`' for name in discrete)} are discrete and "
-            "not observed, and gradients need continuous ones. Sum them out, for instance with "
-            "`pymc_extras.marginalize`."
+            "not observed, but gradients need continuous variables. Sum them out, for instance "
+            "with `pymc_extras.marginalize`."
         )
     with _unchanged():
         from pymc.model.transform.conditioning import remove_value_transforms

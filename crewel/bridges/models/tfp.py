@@ -16,7 +16,7 @@ from crewel.posterior.simulate import Simulation
 
 
 class _Held:
-    """A joint distribution as structure: equal to itself only."""
+    """A joint distribution as static structure, equal only to itself."""
 
     def __init__(self, joint: Any):
         self.joint = joint
@@ -31,10 +31,10 @@ class _Held:
 @partial(jax.tree_util.register_dataclass, data_fields=["pins"], meta_fields=["held"])
 @dataclass(frozen=True)
 class _Program:
-    """A joint distribution and its pinned values: these are leaves.
+    """A joint distribution and its pinned values, which are the leaves.
 
     Attributes:
-        pins: value by name.
+        pins: pinned values by name.
         held: the distribution.
     """
 
@@ -51,7 +51,7 @@ class _Program:
 
 
 def _raw(key: jax.Array) -> jax.Array:
-    # TFP's released version knows no typed keys.
+    # TFP's released version does not accept typed keys.
     return jax.random.key_data(key)
 
 
@@ -74,8 +74,8 @@ def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Ar
 
 def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
     raise ValueError(
-        "TFP gives the log likelihood of a whole pinned part, and `log_likelihood` needs that of "
-        "each datum. Evaluate the likelihood's `log_prob` over `post.draws`."
+        "TFP gives the log likelihood of a whole pinned part, but `log_likelihood` needs one value "
+        "per datum. Evaluate the likelihood's `log_prob` over `post.draws`."
     )
 
 
@@ -105,12 +105,12 @@ def _inverse(program: _Program, params: Any) -> Any:
 
 
 def _log_det(program: _Program, u: Any) -> jax.Array:
-    # All dimensions are named event dimensions, lest TFP broadcast the parts to one shape.
+    # All dimensions are declared event dimensions; else TFP broadcasts the parts to one shape.
     return _sum(program.bijector.forward_log_det_jacobian(u, jax.tree.map(jnp.ndim, u)))
 
 
 def _example(program: _Program) -> Any:
-    """Parameters at the middle of their supports."""
+    """Parameters in the middle of their supports."""
     u = jax.eval_shape(lambda p: _inverse(p, _sample_prior(p, jax.random.key(0))), program)
     return _forward(program, jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), u))
 

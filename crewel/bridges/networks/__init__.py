@@ -1,8 +1,8 @@
-"""From a network of any library to pure functions of its parameters.
+"""Turn a network of any library into pure functions of its parameters.
 
-A bridge is one file with `bridge(network, x, *, example, key, call, dropout) -> Bridged`. Which
-one a network belongs to is told by the names of the modules of its class and the classes above
-it, so that no library is imported to look.
+A bridge is one file with `bridge(network, x, *, example, key, call, dropout) -> Bridged`. The
+bridge for a network is inferred from the module names of its class and base classes, so no library
+is imported to find it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from crewel.bridges import NETWORKS, load
 
 
 class Bridged(NamedTuple):
-    """A network as pure functions; all are `jax.tree_util.Partial`, whose numbers are leaves.
+    """A network as pure functions; each is a `jax.tree_util.Partial` whose numbers are leaves.
 
     Attributes:
         params: example parameters, a pytree of arrays.
-        run: `(params, state, x, training) -> (outputs, state)`. With `training` the statistics
-            of the batch `x` are used, and exactly those come back; else those in `state` are.
+        run: `(params, state, x, training) -> (outputs, state)`. With `training`, it uses the
+            statistics of the batch `x` and returns exactly those; otherwise it uses `state`.
         rebuild: `(params, state) ->` the library's own object.
-        init: `key -> params`, or `None` where there is only the example.
-        state: batch statistics; no leaves where the network has none.
-        given: whether the values in `state` are the user's, and not fresh ones.
+        init: `key -> params`, or `None` if there is only the example.
+        state: batch statistics, without leaves if the network has none.
+        given: whether the values in `state` are the user's rather than fresh ones.
     """
 
     params: Any
@@ -38,7 +38,7 @@ class Bridged(NamedTuple):
 
 
 def is_initializer(example: Any) -> bool:
-    """Whether `example` is a function `key -> parameters`, and not parameters."""
+    """Whether `example` is a function `key -> parameters` rather than parameters."""
     return callable(example) and jax.tree_util.all_leaves([example])
 
 
@@ -49,7 +49,7 @@ def library(network: Any) -> str | None:
         >>> library(lambda params, x: x) is None
         True
     """
-    # Equinox makes stateful models as pairs `(model, state)`.
+    # Equinox creates stateful models as pairs `(model, state)`.
     head = network[0] if type(network) is tuple and network else network
     prefixes = sorted(NETWORKS, key=len, reverse=True)
     # A library may be built on another: its own bridge, for the more derived class, goes first.
@@ -64,19 +64,19 @@ def _unknown(network: Any) -> TypeError:
     kind = f"{type(network).__module__}.{type(network).__qualname__}"
     what = f"the class `{network.__qualname__}`" if isinstance(network, type) else f"a `{kind}`"
     return TypeError(
-        f"Cannot wrap {what}. What can be wrapped: an instance of a module of "
-        f"{', '.join(NETWORKS)}; a function `apply(params, x) -> outputs` with `example=params`; a "
-        "pair `(init, apply)` of such functions; a dict of these by name. Any other network is "
-        "wrapped by hand, as a function: `crewel.wrap(lambda params, x: ..., x, y, "
-        "example=params, ...)`, with the parameters as a pytree of float arrays."
+        f"Cannot wrap {what}. `wrap` takes a module instance of {', '.join(NETWORKS)}; a function "
+        "`apply(params, x) -> outputs` with `example=params`; a pair of functions `(init, apply)`; "
+        "or a dict of these by name. Wrap any other network by hand, as a function: "
+        "`crewel.wrap(lambda params, x: ..., x, y, example=params, ...)`, with the parameters as a "
+        "pytree of float arrays."
     )
 
 
 def _no_example() -> ValueError:
     return ValueError(
-        "A plain function needs example parameters: `wrap(apply, x, y, example=params, ...)`, a "
-        "pytree of float arrays as `apply(params, x)` takes it, or a function `key -> params`. "
-        "A pair `(init, apply)` has its own."
+        "A plain function needs example parameters: `wrap(apply, x, y, example=params, ...)`. They "
+        "are a pytree of float arrays, as `apply(params, x)` takes it, or a function "
+        "`key -> params`. A pair `(init, apply)` needs none."
     )
 
 
@@ -89,20 +89,20 @@ def bridge(
     call: Mapping[str, Any] | None = None,
     dropout: Any = None,
 ) -> Bridged:
-    """The pure functions of `network`.
+    """Turn `network` into pure functions.
 
     Args:
         network: a module of a known library, a function `apply(params, x)`, or a pair
             `(init, apply)`.
         x: a few rows of inputs.
-        example: parameters in the library's own form, or a function `key -> ` such.
-        key: PRNG key of the initialisation.
+        example: parameters in the library's own form, or a function `key -> parameters`.
+        key: PRNG key for the initialization.
         call: keywords of each call of the network.
         dropout: PRNG key of the dropout masks; `None` switches dropout off.
 
     Raises:
-        TypeError: no bridge knows the object.
-        ValueError: `dropout` is given, and the outputs do not depend on it.
+        TypeError: no bridge handles the object.
+        ValueError: `dropout` is given, but the outputs do not depend on it.
     """
     name = None if isinstance(network, type) else library(network)
     pair = type(network) is tuple and len(network) == 2 and all(map(callable, network))
@@ -117,13 +117,13 @@ def bridge(
     except Exception as error:
         error.add_note(
             f"crewel: while calling the network on rows like `x`: {jax.tree.map(jnp.shape, x)}. "
-            "If its call takes more than `x`, such as a flag for training, give it with "
-            "`call={'train': False}`; with `dropout=key` it draws masks."
+            "If the call takes more than `x`, for example a training flag, pass that with "
+            "`call={'train': False}`; `dropout=key` makes it draw masks."
         )
         raise
     if dropout is not None and _ignores(made, dropout, x):
         raise ValueError(
-            "`dropout` is given, and the network's outputs do not depend on that key. Leave it "
+            "`dropout` is given, but the network's outputs do not depend on that key. Leave it "
             "out, or switch the network's dropout on with `call=`."
         )
     return made

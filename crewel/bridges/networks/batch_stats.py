@@ -1,4 +1,4 @@
-"""What becomes of batch statistics: an explicit choice, because each of the two changes results."""
+"""What happens to batch statistics: an explicit choice, because the results depend on it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Network(NamedTuple):
     Attributes:
         params: example parameters, a pytree of arrays.
         apply: `(params, x) -> outputs` on training rows, as the density needs them.
-        predict: the same on any rows.
+        predict: the same for any rows.
         rebuild: `params ->` the library's own object.
         init: `key -> params`, or `None`.
     """
@@ -72,21 +72,20 @@ def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
     Args:
         made: the bridged network.
         x: training inputs.
-        batch_stats: `"frozen"`: the statistics are those that came with the network, always.
-            `"per_draw"`: each draw of the parameters has its own, those of the training rows
-            that its density sees; predictions use those of all training rows. `None` where the
+        batch_stats: `"frozen"` always uses the statistics that came with the network.
+            `"per_draw"` computes them for each draw of the parameters: from the training rows
+            that the density sees, and from all training rows for predictions. `None` if the
             network has none.
 
     Raises:
-        ValueError: no choice where one is needed, a choice where none is, or a network that does
-            not obey it.
+        ValueError: the choice is missing or not needed, or the network does not obey it.
     """
     names = leaf_paths(made.state)
     if not names:
         if batch_stats is not None:
             raise ValueError(
-                f"`batch_stats={batch_stats!r}`: this network has no batch statistics. Leave it "
-                "out."
+                f"`batch_stats` is {batch_stats!r}, but this network has no batch statistics. "
+                "Leave it out."
             )
         frozen = Partial(_frozen, made.run, made.state)
         rebuild = Partial(_rebuild, made.rebuild, made.state)
@@ -94,7 +93,7 @@ def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
     listed = ", ".join(f"`{name}`" for name in names[:4]) + (" ..." if len(names) > 4 else "")
     if batch_stats not in CHOICES:
         raise ValueError(
-            f"The network keeps batch statistics ({listed}), and `batch_stats` is "
+            f"The network keeps batch statistics ({listed}), but `batch_stats` is "
             f"{batch_stats!r}. Choose: `batch_stats='frozen'` keeps those that come with the "
             "trained network; `batch_stats='per_draw'` computes them from the training rows for "
             "each draw of the weights. The posteriors differ, so there is no default."
@@ -105,7 +104,7 @@ def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
             raise ValueError(
                 f"`batch_stats='frozen'` needs statistics to freeze ({listed}): pass the trained "
                 "network's variables as `example=`, or use `batch_stats='per_draw'`. The initial "
-                "ones, mean 0 and variance 1, can be passed likewise."
+                "statistics, mean 0 and variance 1, can be passed as `example=` too."
             )
         if _changed(made, few, False):
             raise ValueError(
@@ -118,8 +117,8 @@ def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
         return Network(made.params, frozen, frozen, rebuild, made.init)
     if not _changed(made, few, True):
         raise ValueError(
-            f"`batch_stats='per_draw'`, but a call of the network leaves {listed} as they are: "
-            "its own code asks for the running averages. Switch that with `call=`, for instance "
+            f"`batch_stats='per_draw'`, but a call of the network leaves {listed} unchanged: its "
+            "own code asks for the running averages. Change that with `call=`, for instance "
             "`call={'train': True}`."
         )
     return Network(

@@ -16,7 +16,7 @@ from crewel.core.trees import Static, by_value
 
 
 def _split(module: Any) -> tuple[Any, Any, Any]:
-    """Parameters (float arrays), other arrays, and all that is not an array."""
+    """Parameters (float arrays), other arrays, and everything that is not an array."""
     import equinox as eqx
 
     arrays, static = eqx.partition(module, eqx.is_array)
@@ -24,7 +24,7 @@ def _split(module: Any) -> tuple[Any, Any, Any]:
 
 
 def _keys(module: Any) -> list[tuple[Any, ...]]:
-    """The way to every leaf: attributes, indices and keys."""
+    """The path to every leaf: attributes, indices and keys."""
     paths = [path for path, _ in jax.tree_util.tree_flatten_with_path(module)[0]]
     names = ("name", "idx", "key")
     return [
@@ -46,7 +46,7 @@ def _nested(module: Any) -> dict[Any, Any]:
 
 @dataclass(frozen=True)
 class _Merge:
-    """A module with the parameters in it."""
+    """Put parameters into the module."""
 
     static: Static
     structure: Static
@@ -77,7 +77,7 @@ def _switch(module: Any, kind: Any, inference: bool) -> Any:
 
 
 def _fresh(leaf: Any) -> Any:
-    """A statistic that one batch replaces: its flag `first time` set, its count and sum zero."""
+    """A statistic that the next batch replaces: its first-time flag set, its count and sum zero."""
     return jnp.ones_like(leaf) if leaf.dtype == bool else jnp.zeros_like(leaf)
 
 
@@ -117,23 +117,23 @@ def _params(make: Any, key: Any) -> Any:
 
 
 def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
-    """An Equinox module of one row, as `jax.vmap` takes it.
+    """Bridge an Equinox module, a function of one row that `jax.vmap` maps over rows.
 
     Its float arrays are the parameters, as a nested dict by attribute and index.
 
     Args:
         network: the module, or the pair `(module, state)` of `eqx.nn.make_with_state`.
         x: a few rows.
-        example: another module of the same structure (or a pair), whose values are taken, or a
-            function `key -> module`, which makes every chain's start. A module itself cannot be
-            initialised again.
+        example: another module of the same structure (or a pair) whose values are used, or a
+            function `key -> module` that initializes each chain. A module itself cannot be
+            initialized again.
         key: unused.
         call: keywords of each call.
-        dropout: key, of which every row's call gets its own as `key=`; `None` switches dropout
-            off with `eqx.nn.inference_mode`.
+        dropout: key, split so that each row's call gets its own as `key=`; `None` switches
+            dropout off with `eqx.nn.inference_mode`.
 
     Raises:
-        TypeError: a module that keeps state, without it.
+        TypeError: the module keeps state, but comes without it.
     """
     import equinox as eqx
 
@@ -143,8 +143,8 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
     module, state = network if isinstance(network, tuple) else (network, None)
     if state is None and _layers(module, eqx.nn.StateIndex):
         raise TypeError(
-            "This Equinox module keeps state, such as batch statistics. Wrap the pair that makes "
-            "it: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
+            "This Equinox module keeps state, for example batch statistics. Wrap the pair "
+            "`(module, state)`: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
         )
     module = eqx.nn.inference_mode(module)
     if dropout is not None:

@@ -1,4 +1,4 @@
-"""Plain functions `apply(params, x)`, and pairs `(init, apply)` as `stax` makes them."""
+"""Plain functions `apply(params, x)`, and pairs `(init, apply)` like those of `stax`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def _rebuild(params: Any, state: Any) -> Any:
 
 
 def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
-    """A function, whose parameters stay the pytree that they are.
+    """Bridge a function; its parameters remain the pytree that they are.
 
-    The `init` of a pair is `init(key) -> params`, or `init(key, input_shape) -> (output_shape,
-    params)`, which is stax's. A key of dropout masks is handed to `apply` as `rng=`.
+    The `init` of a pair is `init(key) -> params` or, as in stax, `init(key, input_shape) ->
+    (output_shape, params)`. The key of the dropout masks is passed to `apply` as `rng=`.
 
     Raises:
-        TypeError: `init` takes something else.
+        TypeError: `init` takes other arguments.
     """
     init, apply = network if isinstance(network, tuple) else (None, network)
     if is_initializer(example):

@@ -17,7 +17,7 @@ _BATCH_NORM = ("inputs", "is_training", "test_local_stats", "scale", "offset")
 
 @dataclass(frozen=True)
 class _AsAsked:
-    """Switches BatchNorm, whatever the flags that the user's function hands it."""
+    """Switch BatchNorm, whatever flags the user's function passes to it."""
 
     training: bool
 
@@ -40,7 +40,7 @@ class _Run:
     def __call__(self, fresh: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
         import haiku as hk
 
-        # Haiku's averages have no bias: after one batch from a fresh state they are that batch's.
+        # Haiku's averages are unbiased: from a fresh state, one batch makes them that batch's.
         states = [fresh if training else state] if self.stateful else []
         rng = [key] if self.takes_rng else []
         with hk.intercept_methods(_AsAsked(training)):
@@ -75,28 +75,28 @@ class _Rebuild:
 
 
 def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
-    """What `hk.transform` and its kin return; parameters are Haiku's own two-level dict.
+    """Bridge what `hk.transform` and its variants return; parameters stay Haiku's two-level dict.
 
     Args:
-        network: of `transform`, `transform_with_state`, `multi_transform` with one `apply`, with
-            or without `without_apply_rng`.
+        network: the result of `transform`, `transform_with_state` or `multi_transform` with one
+            `apply`, with or without `without_apply_rng`.
         x: a few rows.
-        example: `params`, or `(params, state)`, or a function that makes such.
-        key: for the initialisation.
+        example: `params`, `(params, state)`, or a function of a key that returns one of them.
+        key: PRNG key for the initialization.
         call: keywords of each call.
-        dropout: the `rng` of each call; `None` where nothing is drawn.
+        dropout: the `rng` of each call; `None` if nothing is drawn.
 
     Raises:
-        TypeError: several `apply` functions.
-        ValueError: `dropout` for a network without an `rng`.
+        TypeError: there are several `apply` functions.
+        ValueError: `dropout` is given, but the network takes no `rng`.
     """
     import haiku as hk
 
     if not callable(network.apply):
         raise TypeError(
-            f"`multi_transform` gave {len(jax.tree.leaves(network.apply))} `apply` functions; a "
-            "model needs one. Take it: `wrap(hk.Transformed(net.init, net.apply[0]), ...)`, or "
-            "join them: `wrap(lambda params, x: ..., x, y, example=params)`."
+            f"`multi_transform` gave {len(jax.tree.leaves(network.apply))} `apply` functions, but "
+            "a model needs one. Pick it, `wrap(hk.Transformed(net.init, net.apply[0]), ...)`, or "
+            "combine them, `wrap(lambda params, x: ..., x, y, example=params)`."
         )
     stateful = isinstance(network, hk.TransformedWithState | hk.MultiTransformedWithState)
     takes_rng = "rng" in inspect.signature(network.apply).parameters

@@ -1,4 +1,4 @@
-"""Where a network's parameters and the latents beside them are in a model's parameters."""
+"""Where a network's parameters and the latents are within a model's parameters."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Layout:
-    """A network whose parameters are a dict takes the latents in beside its layers.
+    """How a network's parameters and the latents make up a model's parameters.
 
-    Any other pytree goes under the key `network` where there are latents, and is the whole
-    where there are none.
+    Where the network's parameters are a dict, the latents join it, next to the layers. Any other
+    pytree goes under the key `network` if there are latents, and stands alone if there are none.
 
     Attributes:
         latents: names of the latents.
-        merged: whether the network's parameters are such a dict.
+        merged: whether the network's parameters are a dict that the latents join.
 
     Examples:
         >>> layout = Layout.of({"Dense_0": {"bias": 0.0}}, ("sigma",))
@@ -34,14 +34,14 @@ class Layout:
         """The layout of a network's parameters with these latents.
 
         Raises:
-            ValueError: a latent has the name of a layer.
+            ValueError: a latent has the same name as a layer.
         """
         merged = type(params) is dict and all(isinstance(key, str) for key in params)
         clash = sorted(set(latents) & set(params if merged else ["network"]))
         if clash:
             raise ValueError(
-                f"`latents` has the names {clash}, which the network's parameters have too. Rename "
-                "them."
+                f"`latents` has the names {clash}, which the network's parameters also have. "
+                "Rename them."
             )
         return cls(latents, merged)
 

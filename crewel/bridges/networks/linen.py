@@ -14,7 +14,7 @@ from crewel.core.trees import Static, by_value
 
 
 def _alone(layer: Any, args: Any, kwargs: Any, rngs: Any, mutable: Any, **fields: Any) -> Any:
-    """Call a layer with other fields, on its own variables, which it then updates."""
+    """Call a layer with other fields on its own variables, and update those."""
     copy = layer.copy(parent=None, name=None, **fields)
     out, new = copy.apply(layer.variables, *args, **kwargs, rngs=rngs, mutable=mutable)
     for collection in mutable:
@@ -25,7 +25,7 @@ def _alone(layer: Any, args: Any, kwargs: Any, rngs: Any, mutable: Any, **fields
 
 @dataclass(frozen=True)
 class _AsAsked:
-    """Switches BatchNorm and Dropout, whatever the flags that the user's module hands them."""
+    """Switch BatchNorm and Dropout, whatever flags the user's module passes to them."""
 
     training: bool
     dropout: bool
@@ -101,15 +101,17 @@ def _rebuild(params: Any, state: Any) -> Any:
 
 
 def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
-    """A linen module; parameters are its collection `params`, under the names that Flax gives.
+    """Bridge a linen module; parameters are its collection `params`, with Flax's names.
 
     Args:
-        network: the module; bound to variables (`module.bind(variables)`), these are its example.
+        network: the module. If it is bound, `module.bind(variables)`, its variables are the
+            example.
         x: a few rows.
-        example: variables, or the collection `params` alone, or a function that makes such.
-        key: for the initialisation.
+        example: variables, the collection `params` alone, or a function of a key that returns
+            one of them.
+        key: PRNG key for the initialization.
         call: keywords of each call.
-        dropout: key of the masks: on in every `Dropout`; `None`: off in every one.
+        dropout: key of the masks, for every `Dropout`; `None` switches every one off.
     """
     if network.scope is not None:
         network, bound = network.unbind()

@@ -23,7 +23,7 @@ def _split(module: Any) -> tuple[Any, Any, Any, Any]:
 
 @dataclass(frozen=True)
 class _Merge:
-    """A new module with the parameters in it; the user's own one is never touched."""
+    """Build a new module with the parameters in it; the user's module is never changed."""
 
     graph: Static
 
@@ -60,7 +60,7 @@ class _Run:
 
 
 def _draws(run: _Run, rest: Any, params: Any, state: Any, x: Any) -> bool:
-    """Whether a call of the network moves a counter of random numbers."""
+    """Whether a call of the network advances a random-number counter."""
 
     @jax.jit
     def after(rest, params, state, x):
@@ -75,20 +75,20 @@ def _params(make: Any, key: Any) -> Any:
 
 
 def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
-    """An NNX module; parameters are its `nnx.Param`, as a nested dict by attribute.
+    """Bridge an NNX module; parameters are its `nnx.Param`, as a nested dict by attribute.
 
     Args:
         network: the module; its values are the example.
         x: a few rows.
-        example: another module of the same structure, whose values are taken, or a nested dict
-            of parameters, or a function `key -> module`, which makes every chain's start:
-            `lambda key: MLP(rngs=nnx.Rngs(key))`. A module itself cannot be initialised again.
+        example: another module of the same structure whose values are used, a nested dict of
+            parameters, or a function `key -> module` that initializes each chain:
+            `lambda key: MLP(rngs=nnx.Rngs(key))`. A module itself cannot be initialized again.
         key: unused.
         call: keywords of each call.
-        dropout: key of the masks: on in every layer; `None`: off in every one.
+        dropout: key of the masks, for every layer; `None` switches every one off.
 
     Raises:
-        ValueError: the call draws random numbers though dropout is off.
+        ValueError: the call draws random numbers although dropout is off.
     """
     from flax import nnx
 
@@ -102,7 +102,7 @@ def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: 
     run = _Run(merge, tuple(call.items()))
     if dropout is None and _draws(run, rest, params, state, x):
         raise ValueError(
-            "The network draws random numbers when it is called, though no `dropout=` is given: "
+            "The network draws random numbers when it is called, but no `dropout=` is given: "
             "its own code switches dropout on. Set the flag with `call=`, or give `dropout=key`."
         )
     return Bridged(

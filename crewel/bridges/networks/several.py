@@ -1,4 +1,4 @@
-"""Several networks, by name, as one."""
+"""Several networks, by name, bridged as one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crewel.core.trees import Static
 
 
 def each(networks: Mapping[str, Any], x: Any) -> dict[str, Any]:
-    """Every network on the same inputs: outputs by name."""
+    """Call every network on the same inputs; return the outputs by name."""
     return {name: network(x) for name, network in networks.items()}
 
 
@@ -55,49 +55,49 @@ def bridge(
     call: Mapping[str, Any] | None = None,
     dropout: Mapping[str, Any] | None = None,
 ) -> Bridged:
-    """Networks by name; the parameters are a dict of theirs.
+    """Bridge several networks; the parameters are a dict of each network's, by name.
 
     Args:
-        networks: networks of any libraries.
+        networks: networks of any libraries, by name.
         x: a few rows.
-        combine: `(networks, x) -> outputs`, with the networks as functions of their inputs
+        combine: `(networks, x) -> outputs`, where `networks` holds functions of their inputs
             (default: `each`).
         example: examples by name, for those that need one.
-        key: for the initialisations.
+        key: PRNG key for the initializations.
         call: keywords of the calls, by name.
-        dropout: keys of dropout masks, by name.
+        dropout: keys of the dropout masks, by name.
 
     Raises:
-        TypeError: `example`, `call` or `dropout` is not by name.
-        ValueError: a network that `combine` never calls.
+        TypeError: `example`, `call` or `dropout` is not a dict by name.
+        ValueError: `combine` never calls one of the networks.
     """
-    words = {"example": example, "call": call, "dropout": dropout}
-    for word, value in words.items():
+    by_name = {"example": example, "call": call, "dropout": dropout}
+    for keyword, value in by_name.items():
         if value is not None and not (isinstance(value, Mapping) and set(value) <= set(networks)):
             raise TypeError(
-                f"With several networks `{word}` is a dict by their names, {list(networks)}, of "
-                "those that need one."
+                f"With several networks, `{keyword}` is a dict by their names, {list(networks)}, "
+                "with an entry for each network that needs one."
             )
-    words = {word: value or {} for word, value in words.items()}
+    by_name = {keyword: value or {} for keyword, value in by_name.items()}
     keys = dict(zip(networks, jax.random.split(key, len(networks)), strict=True))
     made: dict[str, Bridged] = {}
 
-    def meet(name):
-        def called(inputs):
+    def bridged_at_first_call(name):
+        def network(inputs):
             if name not in made:
-                own = {word: value.get(name) for word, value in words.items()}
+                own = {keyword: value.get(name) for keyword, value in by_name.items()}
                 made[name] = libraries.bridge(networks[name], inputs, key=keys[name], **own)
             return made[name].run(made[name].params, made[name].state, inputs, False)[0]
 
-        return called
+        return network
 
     combine = each if combine is None else combine
-    combine({name: meet(name) for name in networks}, x)
+    combine({name: bridged_at_first_call(name) for name in networks}, x)
     missed = [name for name in networks if name not in made]
     if missed:
         raise ValueError(
-            f"`combine` never calls {missed}; it must call every network, "
-            "`networks[name](inputs)`, or the others leave it out of the dict."
+            f"`combine` never calls {missed}; it must call every network, as "
+            "`networks[name](inputs)`. Leave a network that it does not need out of the dict."
         )
     made = {name: made[name] for name in networks}
     inits = {name: one.init for name, one in made.items()}

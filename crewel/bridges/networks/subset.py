@@ -1,4 +1,4 @@
-"""Part of a network Bayesian: some parameters are sampled, the rest keep their values."""
+"""Make part of a network Bayesian: some parameters are sampled, the rest keep their values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class _Parts:
 
 
 def _pruned(tree: Any) -> Any:
-    """Without the dict entries that hold no leaf; in other containers `None` stays in place."""
+    """Remove dict entries that hold no leaf; in other containers `None` stays in place."""
     if not isinstance(tree, dict):
         return tree
     return {key: _pruned(value) for key, value in tree.items() if jax.tree.leaves(value)}
@@ -45,7 +45,7 @@ def _pruned(tree: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Joined:
-    """A function of all parameters as one of those that are sampled."""
+    """Turn a function of all parameters into a function of those that are sampled."""
 
     parts: _Parts
 
@@ -73,7 +73,7 @@ def select(
         x: a few rows.
 
     Raises:
-        ValueError: a pattern that matches nothing, or no layer that can be told to be the last.
+        ValueError: a pattern matches nothing, or no layer is clearly the last.
     """
     if bayesian is None:
         return network

@@ -1,4 +1,4 @@
-"""What `wrap` refuses: data and likelihoods that would sample, and be wrong."""
+"""What `wrap` refuses: data and likelihoods that would sample but give wrong results."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def _rows(name: str, tree: Any) -> int:
     counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
     if len(counts) != 1 or counts == {()}:
         raise ValueError(
-            f"`{name}` must be an array, or a pytree of arrays, with one row a datum; a list of "
+            f"`{name}` must be an array, or a pytree of arrays, with one row per datum; a list of "
             "numbers is a pytree of scalars: pass `numpy.asarray(...)`."
         )
     return counts.pop()[0]
 
 
 def data(x: Any, y: Any) -> None:
-    """Refuse data of other lengths, or with values that are not finite.
+    """Refuse data of different lengths, or with values that are not finite.
 
     Raises:
-        TypeError: `y` is no array.
-        ValueError: the rows differ in number, or hold NaN.
+        TypeError: `y` is not an array.
+        ValueError: the numbers of rows differ, or a row holds NaN or infinity.
     """
     if _rows("x", x) != _rows("y", y):
         raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {_rows('y', y)}.")
@@ -44,9 +44,9 @@ def data(x: Any, y: Any) -> None:
             if bad.any():
                 raise ValueError(
                     f"`{name}` has {int(bad.sum())} values that are NaN or infinite, the first in "
-                    f"row {np.argwhere(bad)[0][0]}. Drop or impute those rows. Values of `y` that "
-                    "were not observed can be filled in with any valid number, and masked in a "
-                    "likelihood function with `distribution.mask(...)`."
+                    f"row {np.argwhere(bad)[0][0]}. Drop or impute those rows. Fill values of `y` "
+                    "that were not observed with any valid number, and mask them in a likelihood "
+                    "function with `distribution.mask(...)`."
                 )
 
 
@@ -54,8 +54,8 @@ def parameters(params: Any) -> None:
     """Refuse a network without parameters, or with one that is not a float.
 
     Raises:
-        TypeError: a leaf is no array of floats; names it.
-        ValueError: there is none.
+        TypeError: a leaf is not an array of floats; the message names it.
+        ValueError: there are no parameters.
     """
     leaves = named_leaves(params)
     if not leaves:
@@ -69,18 +69,22 @@ def parameters(params: Any) -> None:
             )
         if kind is not None and not jnp.issubdtype(kind, jnp.floating):
             raise TypeError(
-                f"The network's parameter `{path}` is of type {kind}; parameters must be floats, "
-                "for gradients to exist. Convert it, or keep it fixed: `bayesian=` takes patterns "
-                "of those that are sampled."
+                f"The network's parameter `{path}` is of type {kind}; gradients need parameters "
+                "that are floats. Convert it, or keep it fixed: `bayesian=` takes patterns of the "
+                "parameters to sample."
             )
 
 
 def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> str:
-    """Refuse a distribution of another shape than `y`, or that gives a value of `y` no chance.
+    """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
+
+    Returns:
+        The kind of `y`, see `crewel.likelihoods.kind_of`.
 
     Raises:
-        TypeError: no distribution, or `y` of another kind than it.
-        ValueError: another shape, or a value outside the support; names the row.
+        TypeError: the likelihood is not a distribution, or `y` has the wrong dtype for it.
+        ValueError: the shapes differ, or a value lies outside the support; the message names
+            the row.
     """
     seen: dict[str, Any] = {}
 
@@ -109,7 +113,7 @@ def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> st
     if found.shape() != y.shape:
         raise ValueError(
             f"The likelihood is a {kind} of shape {found.shape()} and `y` has shape {y.shape}; "
-            "they must be equal, one value a datum. The network's outputs have shape "
+            "they must be equal, one value per datum. The network's outputs have shape "
             f"{seen['outputs']}.{shape_hint(found.shape(), y.shape)}"
         )
     if categorical and y.dtype.kind not in "iu":
@@ -119,7 +123,7 @@ def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> st
         )
     support: Any = found.support
     if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(support)):
-        return kind_of(found)  # it depends on the parameters
+        return kind_of(found)  # the support depends on the parameters
     outside = np.argwhere(~np.atleast_1d(np.asarray(support(y))))
     if outside.size:
         row = int(outside[0][0])
