@@ -1,4 +1,4 @@
-"""`crewel list`, `crewel doctor`, `crewel demo`."""
+"""The command line: `crewel list`, `crewel doctor` and `crewel demo`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TOOLS = ("arviz", "arviz_plots", "matplotlib", "zarr", "pymc", "oryx", "bayeux")
 
 
 def state(module: str) -> tuple[str, str]:
-    """Whether a module is `installed`, `missing` or `broken`; and its version, or why not.
+    """Whether a module is `installed`, `missing` or `broken`, and its version or the error.
 
     Examples:
         >>> state("numpyro")[0]
@@ -30,7 +30,7 @@ def state(module: str) -> tuple[str, str]:
         return "missing", ""
     try:
         imported = importlib.import_module(module)
-    except Exception as error:  # whatever a broken package raises is its diagnosis
+    except Exception as error:  # a broken package may raise anything
         return "broken", f"{type(error).__name__}: {error}".splitlines()[0]
     return "installed", str(
         getattr(sys.modules[module.split(".")[0]], "__version__", "")
@@ -44,7 +44,7 @@ def _install(row: Algorithm) -> str:
 
 
 def list_algorithms() -> str:
-    """Every algorithm: name, family, summary, needs, and whether its backend is installed."""
+    """List every algorithm: name, family, needs, state of its backend, summary."""
     rows = [("name", "family", "needs", "backend", "summary")]
     rows += [
         (row.name, row.family.name, ", ".join(sorted(row.needs)) or "-", _install(row), row.summary)
@@ -54,7 +54,7 @@ def list_algorithms() -> str:
 
 
 def doctor() -> str:
-    """Versions, devices, and the state of every backend and network library."""
+    """Report versions, devices, and the state of every backend and network library."""
     import jax
 
     wide = jax.numpy.zeros(()).dtype.itemsize == 8
@@ -77,13 +77,17 @@ def doctor() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit status."""
+    """Run the command line and return the exit status."""
     parser = argparse.ArgumentParser(prog="crewel", description=crewel.__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="every algorithm, installed or not")
-    commands.add_parser("doctor", help="versions, devices, what is installed or broken and why")
-    demo = commands.add_parser("demo", help="a Bayesian network on real data, start to end")
-    demo.add_argument("--output", default="crewel_demo.png", help="where the picture goes")
+    commands.add_parser(
+        "doctor", help="versions, devices, and which packages are installed, missing or broken"
+    )
+    demo = commands.add_parser(
+        "demo", help="a Bayesian neural network on real data, from start to finish"
+    )
+    demo.add_argument("--output", default="crewel_demo.png", help="file for the figure")
     arguments = parser.parse_args(argv)
     if arguments.command == "list":
         print(list_algorithms())

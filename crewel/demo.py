@@ -1,4 +1,4 @@
-"""The main job on real data: Fisher's iris, a two-layer network, three posteriors."""
+"""Crewel's main task on real data: Fisher's iris, a two-layer network, several posteriors."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def _picture(post: cw.Posterior, x: np.ndarray, y: np.ndarray, path: str) -> Pat
 
 
 def run(output: str = "crewel_demo.png") -> None:
-    """Wrap, debug, sample with two backends and from a warm start; scores and a picture.
+    """Wrap a network, debug it, sample from it with two backends and a warm start, and score it.
 
     Args:
-        output: file for the picture.
+        output: file for the figure.
     """
     began = time.perf_counter()
     x, y, x_test, y_test = _iris()
-    print(f"Iris: {len(x)} flowers to learn from, {len(x_test)} held out, 3 species.\n")
+    print(f"Iris: {len(x)} flowers for training, {len(x_test)} held out, 3 species.\n")
 
     model = cw.wrap(_network(), x, y, likelihood="categorical")
     print(model, model.priors, sep="\n", end="\n\n")
@@ -86,5 +86,5 @@ def run(output: str = "crewel_demo.png") -> None:
         cells = [f"{score[key]:.3f}" for key in ("accuracy", "lppd", "brier", "ece")]
         rows.append([name, *cells, diverging, f"{post.timing['total']:.1f}"])
     print(table(rows))
-    print(f"\nPicture of the predictive: {_picture(nuts, x_test, y_test, output)}")
-    print(f"All of it took {time.perf_counter() - began:.0f} s.")
+    print(f"\nFigure of the predictive: {_picture(nuts, x_test, y_test, output)}")
+    print(f"The demo took {time.perf_counter() - began:.0f} s.")

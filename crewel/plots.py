@@ -1,8 +1,8 @@
-"""Pictures of a posterior predictive, from plain arrays.
+"""Plots of a posterior predictive, from plain arrays.
 
-Matplotlib is imported by the function that draws. Each function returns the Axes, draws into `ax`
-where one is given, and never calls `show`. The colours are Okabe and Ito's, which colour-blind
-readers can tell apart; what a colour says, a marker or a place says too.
+Matplotlib is imported inside the functions. Each function returns the Axes, draws into `ax` if it
+is given, and never calls `show`. The colors are Okabe and Ito's, which color-blind readers can tell
+apart, and no information is in color alone: a marker or a position repeats it.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crewel import metrics
+from crewel.core.text import count
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-BLUE, ORANGE, INK, GREY = "#0072B2", "#D55E00", "#222222", "#999999"
+BLUE, ORANGE, INK, GRAY = "#0072B2", "#D55E00", "#222222", "#999999"
 
 
 def plot_predictive(
@@ -41,10 +42,10 @@ def plot_predictive(
         y_low: Lower edge of the band, the same shape.
         y_high: Upper edge of the band.
         y: Data to show, at `x` or at `x_data`; shape (N,) or (M,), a trailing 1 allowed.
-        x_data: Inputs of the data, shape (M,), where the band is drawn on a grid `x`. Between grid
-            points the band is interpolated.
+        x_data: Inputs of the data, shape (M,), if the band is drawn on a grid `x`. The band is
+            interpolated between grid points.
         level: Probability of the band, for the legend.
-        xlabel: Name and unit of the input, `"time after impact (ms)"`.
+        xlabel: Name and unit of the input, e.g. `"time after impact (ms)"`.
         ylabel: Name and unit of the output.
         ax: Where to draw; by default a new figure.
 
@@ -53,7 +54,7 @@ def plot_predictive(
 
     Raises:
         ImportError: Matplotlib is not installed.
-        ValueError: Lengths differ, an array has more than one column, or data lie beyond the grid.
+        ValueError: Lengths differ, an array has more than one column, or data lie outside the grid.
 
     Examples:
         >>> import numpy as np
@@ -85,7 +86,8 @@ def plot_predictive(
             if at.min() < x[0] or at.max() > x[-1]:
                 raise ValueError(
                     f"`x_data` reaches from {at.min():g} to {at.max():g} but `x` only from "
-                    f"{x[0]:g} to {x[-1]:g}, so no band is known there. Predict on a wider grid."
+                    f"{x[0]:g} to {x[-1]:g}, so part of the band is unknown. Predict on a wider "
+                    "grid."
                 )
             low, high = np.interp(at, x, y_low), np.interp(at, x, y_high)
         inside = (low <= y) & (y <= high)
@@ -106,11 +108,11 @@ def plot_predictive(
 def plot_reliability(
     probabilities: ArrayLike, y: ArrayLike, *, num_bins: int = 15, ax: "Axes | None" = None
 ) -> "Axes":
-    """Accuracy of the top label against its confidence: on the diagonal, the network is calibrated.
+    """Accuracy of the top label against its confidence; calibrated networks are on the diagonal.
 
-    Below the diagonal it is over-confident. The error bars are the central 90 % of the Jeffreys
-    posterior of each bin's accuracy; the grey bars are the share of rows in the bin. The numbers
-    are those of `metrics.reliability_curve` and `metrics.ece`.
+    Below the diagonal, a network is overconfident. The error bars are the central 90 % of the
+    Jeffreys posterior of each bin's accuracy; the gray bars are the share of rows in each bin. The
+    numbers come from `metrics.reliability_curve` and `metrics.ece`.
 
     Args:
         probabilities: Mean over chains and draws, shape (N, K).
@@ -123,7 +125,7 @@ def plot_reliability(
 
     Raises:
         ImportError: Matplotlib is not installed.
-        ValueError: As `metrics.reliability_curve`.
+        ValueError: As for `metrics.reliability_curve`.
 
     Examples:
         >>> from crewel import plots
@@ -137,14 +139,14 @@ def plot_reliability(
     error = metrics.ece(probabilities, y, num_bins)
     total = int(curve.num_rows.sum())
     ax = _axes(ax, size=(4.8, 5.4))
-    ax.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1.2, label="calibrated", zorder=1)
+    ax.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1.2, label="calibrated", zorder=1)
     ax.bar((np.arange(num_bins) + 0.5) / num_bins, curve.num_rows / total, width=0.92 / num_bins,
            color="#DDDDDD", label=f"share of the {total} rows", zorder=0)  # fmt: skip
     full = curve.num_rows > 0
     right = (curve.accuracy * curve.num_rows)[full]
     wrong = curve.num_rows[full] - right
     bounds = betaincinv(right + 0.5, wrong + 0.5, np.array([[0.05], [0.95]]))
-    middle = curve.accuracy[full]  # at accuracy 0 or 1 the central interval leaves it out: no bar
+    middle = curve.accuracy[full]  # outside the central interval at accuracy 0 or 1: no bar
     bars = np.maximum([middle - bounds[0], bounds[1] - middle], 0)
     ax.errorbar(curve.confidence[full], middle, bars, fmt="o", color=BLUE, markersize=7,
                 elinewidth=1.6, markeredgecolor="white", clip_on=False,
@@ -168,18 +170,19 @@ def plot_class_probabilities(
     max_rows: int = 200,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """How sure the posterior is of the true class, for every held-out row.
+    """Posterior probability of the true class, for every held-out row.
 
-    For each row the probability of its true class: median and central interval over chains and
-    draws, rows sorted by the median. A long bar is epistemic uncertainty; a short one in the middle
-    is aleatoric. A row is correct where the mean probabilities are highest for the true class.
+    For each row, the plot shows the median and the central interval over chains and draws, with
+    rows sorted by the median. A long bar means epistemic uncertainty; a short bar in the middle
+    means aleatoric uncertainty. A row is correct if its true class has the highest mean
+    probability.
 
     Args:
         probability_draws: Class probabilities of each draw, shape (C, D, N, K).
         y: Class labels 0 to K - 1, shape (N,).
         level: Probability of the interval.
-        max_rows: With more rows than this, so many are shown, evenly spaced in the sorted order;
-            the legend still counts all of them.
+        max_rows: The number of rows shown at most, evenly spaced in sorted order; the legend
+            counts all rows.
         ax: Where to draw; by default a new figure.
 
     Returns:
@@ -187,7 +190,7 @@ def plot_class_probabilities(
 
     Raises:
         ImportError: Matplotlib is not installed.
-        ValueError: The shapes do not fit, or as `metrics.class_labels`.
+        ValueError: The shapes do not match, or as for `metrics.class_labels`.
 
     Examples:
         >>> from crewel import plots
@@ -218,12 +221,12 @@ def plot_class_probabilities(
         (False, ORANGE, "X", "wrong"),
     ):
         place = shown[correct[order[shown]] == is_correct]
-        rows, count = order[place], int(np.sum(correct == is_correct))
+        rows, number = order[place], int(np.sum(correct == is_correct))
         ax.vlines(place + 1, low[rows], high[rows], color=color, alpha=0.4, linewidth=width)
         ax.plot(place + 1, median[rows], marker, color=color, markeredgecolor="white",
                 markeredgewidth=0.4, markersize=5 if is_correct else 6.5, zorder=3,
-                label=f"{word} ({count} row{'s' * (count != 1)})")  # fmt: skip
-    ax.axhline(1 / num_classes, color=GREY, linestyle=":", linewidth=1.4, label="chance", zorder=0)
+                label=f"{word} ({count(number, 'row')})")  # fmt: skip
+    ax.axhline(1 / num_classes, color=GRAY, linestyle=":", linewidth=1.4, label="chance", zorder=0)
     some = f" ({len(shown)} of {num_rows} shown)" if len(shown) < num_rows else ""
     ax.set(
         xlabel=f"held-out row, sorted by this probability{some}",
@@ -240,7 +243,7 @@ def _axes(ax: "Axes | None", size: tuple[float, float] = (7.0, 4.4)) -> "Axes":
         import matplotlib.pyplot as plt
     except ModuleNotFoundError as error:
         if error.name != "matplotlib":
-            raise  # installed, but broken: its own error says more
+            raise  # installed but broken: the original error says more
         raise ImportError(
             "Plots need Matplotlib, which is not installed: pip install 'crewel[plots]'"
         ) from error
@@ -261,8 +264,8 @@ def _column(values: ArrayLike, name: str) -> np.ndarray:
         values = values[:, 0]
     if values.ndim != 1 or values.size == 0:
         raise ValueError(
-            f"`{name}` has shape {values.shape} but must be (rows,) or (rows, 1): one input, one "
-            "output. Choose a column."
+            f"`{name}` has shape {values.shape} but must be (rows,) or (rows, 1): the plot shows "
+            "one input and one output. Select a column."
         )
     return values
 
@@ -270,4 +273,4 @@ def _column(values: ArrayLike, name: str) -> np.ndarray:
 def _same_length(arrays: dict[str, np.ndarray]) -> None:
     if len({len(values) for values in arrays.values()}) > 1:
         shapes = ", ".join(f"`{name}` {values.shape}" for name, values in arrays.items())
-        raise ValueError(f"Arrays of one row each must have equal length: {shapes}.")
+        raise ValueError(f"Arrays with one value per row must have equal lengths: {shapes}.")

@@ -1,4 +1,4 @@
-"""The one list of checks, the cheap ones first."""
+"""The list of all checks, in the order in which they run: cheap ones first."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Rule(NamedTuple):
     """One check.
 
     Attributes:
-        name: what the report calls it.
-        check: the function.
-        needs: checks without which it makes no sense: it is skipped where one of them failed.
-        call: whether it is about a call, and so needs an algorithm.
+        name: its name in the report.
+        check: the function that performs it.
+        needs: the checks that it depends on; it is skipped if one of them failed.
+        call: whether it checks a call, and so needs an algorithm.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Which part of a log density is not finite: a prior, a datum, the Jacobian, an operation."""
+"""Find the part of a log density that is not finite: prior, row, Jacobian or operation."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from crewel.core.protocol import Target
 from crewel.core.text import kind, number
 from crewel.core.trees import named_leaves
 
-SHOWN = 3  # data that a message names
+SHOWN = 3  # rows that a message lists
 
 
 @jax.jit
 def parts(target: Target, position: Any) -> dict[str, Any]:
-    """The parts of the log density that the model tells apart; `likelihood` is `(N,)`."""
+    """The log density and the parts that the model defines; `likelihood` has shape `(N,)`."""
     params = target.constrain(position)
     found = {"total": target.log_density(position), "params": params}
     if target.jacobian:
@@ -37,7 +37,7 @@ def _log_prob(prior: Any, value: Any) -> jax.Array:
 
 
 def blame(context: Context, target: Target, position: Any) -> tuple[str, dict[str, Any]]:
-    """Sentences on what is not finite at `position`, and the numbers behind them."""
+    """Describe what is not finite at `position`, and return the numbers behind it."""
     found = jax.tree.map(np.asarray, parts(target, position))
     said, numbers = [], {}
     said += _parameters(found["params"])
@@ -54,7 +54,7 @@ def blame(context: Context, target: Target, position: Any) -> tuple[str, dict[st
     if made is not None:
         said.append(str(made))
         numbers["primitive"] = made.primitive
-    said.append(_switch(bool(np.isnan(found["total"]))))
+    said.append(_jax_flag(bool(np.isnan(found["total"]))))
     text = "; ".join(said)
     return text[0].upper() + text[1:] + ".", numbers
 
@@ -81,10 +81,10 @@ def _priors(context: Context, params: Any, value: Any) -> list[str]:
             entry = np.asarray(leaves[path])[where]
             shown = f" = {number(entry)}" if np.ndim(entry) == 0 else ""
             said.append(
-                f"the prior of `{path}`, {type(prior).__name__}, is {kind(terms[where])} at "
+                f"the log prior of `{path}`, {type(prior).__name__}, is {kind(terms[where])} at "
                 f"`{path}{at}`{shown}"
             )
-    return said or [f"the prior is {kind(value)}"]
+    return said or [f"the log prior is {kind(value)}"]
 
 
 def _data(target: Target, likelihood: np.ndarray, bad: np.ndarray) -> str:
@@ -92,35 +92,36 @@ def _data(target: Target, likelihood: np.ndarray, bad: np.ndarray) -> str:
     rows = []
     for row in bad[:SHOWN]:
         entry = flat[row][~np.isfinite(flat[row])][0]
-        rows.append(f"row {row} ({_contents(target.data, int(row))}{kind(entry)})")
+        rows.append(f"row {row}{_contents(target.data, int(row))} is {kind(entry)}")
     more = f" and {len(bad) - SHOWN:,} more" if len(bad) > SHOWN else ""
     return (
-        f"the likelihood is not finite in {len(bad):,} of {len(flat):,} rows: "
+        f"the log likelihood is not finite in {len(bad):,} of {len(flat):,} rows: "
         f"{', '.join(rows)}{more}"
     )
 
 
 def _contents(data: Any, row: int) -> str:
-    """What is in a row of `y`, or of the data's only leaf, where that is one number."""
+    """The value of `y`, or of the data's only leaf, in a row; empty unless it is one number."""
     leaves = named_leaves(data)
     path = "y" if "y" in leaves else next(iter(leaves)) if len(leaves) == 1 else None
     if path is None or np.size(leaves[path][row]) != 1:
         return ""
-    return f"`{path}` = {number(np.ravel(leaves[path][row])[0])}: "
+    return f" (`{path}` = {number(np.ravel(leaves[path][row])[0])})"
 
 
-def _switch(nan: bool) -> str:
-    """Which of JAX's switches would stop: both look at what a compiled function returns."""
+def _jax_flag(nan: bool) -> str:
+    """Name the JAX flag that would raise; both flags check what a compiled function returns."""
     if nan:
         return "`jax.debug_nans` would stop there"
-    return "`jax.debug_nans` would not find it, `jax.debug_infs` would"
+    return "`jax.debug_nans` would not catch it, `jax.debug_infs` would"
 
 
 def blame_gradient(target: Target, position: Any) -> tuple[str, dict[str, Any]]:
-    """The operation that makes the gradient not finite, in a sentence."""
+    """Name, in a sentence, the operation that makes the gradient non-finite."""
     fn = jax.grad(target.log_density)
     made = trace.origin(fn, position)
     if made is None:
         return "", {}
     nan = any(bool(jnp.isnan(leaf).any()) for leaf in jax.tree.leaves(jax.jit(fn)(position)))
-    return f" {str(made)[0].upper()}{str(made)[1:]}; {_switch(nan)}.", {"primitive": made.primitive}
+    text = f" {str(made)[0].upper()}{str(made)[1:]}; {_jax_flag(nan)}."
+    return text, {"primitive": made.primitive}

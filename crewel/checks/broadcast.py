@@ -1,4 +1,4 @@
-"""The broadcast trap: `(N, 1)` against `(N,)` gives `(N, N)`, samples happily, and is wrong."""
+"""The broadcasting trap: `(N, 1)` against `(N,)` gives `(N, N)` without an error."""
 
 from __future__ import annotations
 
@@ -12,47 +12,47 @@ from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.likelihoods import shape_hint
 from crewel.posterior.predict import NetworkPredictive
 
-_SUM = " Sum the axes of one datum with `distribution.to_event(1)`, or change its outputs."
+_SUM = " Sum over the axes within a row with `distribution.to_event(1)`, or change the outputs."
 
 
 def likelihood(context: Context) -> Check:
-    """The pointwise log likelihood has exactly one value a row."""
+    """The pointwise log likelihood has exactly one value per row."""
     target, params = context.target, context.model.test_point
     if target.log_likelihood is None or target.data is None:
-        return skipped("The model has no `log_likelihood` a row.")
+        return skipped("The model has no pointwise `log_likelihood`.")
     rows = context.num_data
-    against = _against(context)
-    if against is not None and against["likelihood"] != against["y"]:
+    shapes = _shapes(context)
+    if shapes is not None and shapes["likelihood"] != shapes["y"]:
         return failed(
-            f"The likelihood is a {against['name']} of shape {against['likelihood']} and `y` has "
-            f"shape {against['y']}; they must be equal, one value a datum. The outputs have shape "
-            f"{against['outputs']}." + (shape_hint(against["likelihood"], against["y"]) or _SUM),
-            **against,
+            f"The likelihood is a {shapes['name']} of shape {shapes['likelihood']}, but `y` has "
+            f"shape {shapes['y']}; the two shapes must be equal. The outputs have shape "
+            f"{shapes['outputs']}." + (shape_hint(shapes["likelihood"], shapes["y"]) or _SUM),
+            **shapes,
         )
     found = jax.eval_shape(target.log_likelihood, params, target.data)
     shape = tuple(getattr(found, "shape", ()))
     if shape != (rows,):
         if shape == ():
-            fix = " It is summed already: return one value a row, `log_prob(y)` without `.sum()`."
+            fix = " It is already summed: return one value per row, `log_prob(y)` without `.sum()`."
         elif len(shape) > 1 and shape[0] == shape[1] == rows:
             fix = shape_hint((rows, rows), (rows,))
         elif shape[:1] == (rows,):
             fix = " Sum the values of each row: `.reshape(n, -1).sum(-1)`."
         else:
-            fix = " Its first axis must be that of the rows."
+            fix = " Its first axis must be the rows."
         return failed(
             f"`log_likelihood` has shape {shape} for {rows:,} rows of data; it must be "
-            f"({rows},), one value a row.{fix}",
+            f"({rows},), one value per row.{fix}",
             shape=shape,
         )
-    text = f"One value a row, ({rows},)"
-    if against is not None:
-        text += f": {against['name']} {against['likelihood']} over `y` {against['y']}"
-    return passed(f"{text}.", shape=shape, **(against or {}))
+    text = f"One value per row, shape ({rows},)"
+    if shapes is not None:
+        text += f": {shapes['name']} {shapes['likelihood']} for `y` {shapes['y']}"
+    return passed(f"{text}.", shape=shape, **(shapes or {}))
 
 
-def _against(context: Context) -> dict[str, Any] | None:
-    """Shapes of the likelihood, of `y` and of the outputs, where the model can predict."""
+def _shapes(context: Context) -> dict[str, Any] | None:
+    """Shapes of likelihood, `y` and outputs; `None` unless the model predicts `y` from `x`."""
     predictive, data = context.model.predictive, context.model.data
     if not isinstance(predictive, NetworkPredictive) or not isinstance(data, dict):
         return None
@@ -71,22 +71,23 @@ def _against(context: Context) -> dict[str, Any] | None:
 
 
 def outer_sum(context: Context) -> Check:
-    """No outer combination of two arrays along one long axis is summed in the log density."""
+    """No sum in the log density runs over all pairs of two arrays broadcast to `(N, N)`."""
     target, params = context.small, context.model.test_point
     args = (params,) if target.data is None else (params, target.data)
     found = outer.find(trace.flatten(target.log_joint, *args))
     if not found:
-        return passed("No two arrays are combined each with all and then summed.")
+        return passed("No two arrays are combined pairwise and then summed.")
     first = found[0]
     a, b = first.shapes
     rows = jax.tree.leaves(target.data)[0].shape[0] if target.data is not None else None
     what = "the rows of the data" if first.length == rows else "an axis"
-    where = f" At {first.line}." if first.line else ""
+    where = f", at {first.line}" if first.line else ""
     return warned(
         f"`{first.primitive}` combines shapes {a} and {b}, which share {what} of length "
-        f"{first.length}, to ({first.length}, {first.length}), and all of it is summed: every "
-        f"value meets every other.{where} If each belongs to one datum, give both one shape, e.g. "
-        "`y[:, 0]` for `y`; if pairs are meant, all is well.",
+        f"{first.length}, into ({first.length}, {first.length}){where}. All of it is summed, so "
+        "every value is paired with every other. If each value belongs to one row, give both "
+        "arrays the same shape, e.g. `y[:, 0]` for `y`. Ignore this if you intended pairwise "
+        "terms.",
         lines=[str(one.line) for one in found],
         shapes=[one.shapes for one in found],
     )

@@ -1,4 +1,4 @@
-"""The call that is about to be made: its keywords, memory, time, chains and platform."""
+"""Checks of a call before it runs: its keywords, memory, time, chains and platform."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.options import backend_options
 from crewel.core.protocol import Algorithm
-from crewel.core.text import duration, memory, number
+from crewel.core.text import count, duration, memory, number
 from crewel.core.trees import nbytes
 from crewel.run.call import Call, prepare
 from crewel.run.placement import cores, place
 
-LONG = 24 * 3600  # seconds that a run may take at most, without a remark
-LONG_AT_LEAST = 3600  # and at least
+LONG = 24 * 3600  # seconds: the check warns if a run may take longer
+LONG_AT_LEAST = 3600  # seconds: it also warns if a run takes longer for certain
 
 
 def keywords(context: Context) -> Check:
-    """The backend is there and takes every keyword, and the model has what the call needs."""
+    """The backend is installed and takes every keyword; the model has what the call needs."""
     row = _row(context)
     try:
         call = prepare(context.model, row, context.key, context.kwargs)
@@ -38,23 +38,23 @@ def keywords(context: Context) -> Check:
 
 def _call(context: Context) -> Call:
     if context.call is None:
-        raise ValueError("A check of a call needs the call.")
+        raise ValueError("This check needs a prepared call: run `keywords` first.")
     return context.call
 
 
 def _row(context: Context) -> Algorithm:
     if context.row is None:
-        raise ValueError("A check of a call needs an algorithm.")
+        raise ValueError("This check needs an algorithm: pass `row`.")
     return context.row
 
 
 def platform(context: Context) -> Check:
-    """JAX runs on the accelerator, where there is one."""
+    """JAX runs on the accelerator, if the machine has one."""
     return _platform(jax.default_backend(), _accelerators(), jax.local_device_count())
 
 
 def _accelerators() -> list[str]:
-    """Signs of an accelerator on this machine: devices, and plugins that are installed."""
+    """Signs of an accelerator on this machine: device files and installed JAX plugins."""
     signs = sorted(str(path) for path in Path("/dev").glob("nvidia[0-9]"))
     signs += sorted(str(path) for path in Path("/dev").glob("accel[0-9]"))
     names: Iterable[str] = (
@@ -70,11 +70,12 @@ def _platform(backend: str, signs: list[str], devices: int) -> Check:
         why = (
             f"`JAX_PLATFORMS` is {forced!r}"
             if forced
-            else "JAX did not find it usable: see what `jax.devices('gpu')` says, and install "
-            "`jax[cuda12]` or the like"
+            else "JAX cannot use it; see what `jax.devices('gpu')` says, and install "
+            "`jax[cuda12]` or its equivalent for your device"
         )
         return warned(
-            f"JAX runs on the CPU, though there are signs of an accelerator ({', '.join(signs)}): "
+            "JAX runs on the CPU, but the machine seems to have an accelerator "
+            f"({', '.join(signs)}): "
             f"{why}.",
             signs=signs,
         )
@@ -83,7 +84,7 @@ def _platform(backend: str, signs: list[str], devices: int) -> Check:
 
 
 def chains(context: Context) -> Check:
-    """The chains fill the cores or devices."""
+    """The chains divide evenly over the cores or devices."""
     row, method = _row(context), context.settings.get("chain_method", "auto")
     placement = place(row, method, context.num_chains)
     noun = context.noun
@@ -97,22 +98,23 @@ def chains(context: Context) -> Check:
         and method in ("auto", "parallel")
     ):
         return warned(
-            f"{context.num_chains} {noun} do not divide over {local} devices: only "
-            f"{placement.devices} will work. Take a multiple of {local}.",
+            f"{context.num_chains} {noun} do not divide evenly over {local} devices, so only "
+            f"{placement.devices} will be used. Use a multiple of {local}.",
             **numbers,
         )
     rounds = -(-blocks // at_once)
-    if blocks % at_once:
+    idle = -blocks % at_once
+    if idle:
         return warned(
-            f"{context.num_chains} {noun} on {at_once} cores take {rounds} rounds, in the last of "
-            f"which {at_once - blocks % at_once} cores are idle: "
-            f"{rounds * at_once * len(placement.blocks[0])} would take no longer.",
+            f"{context.num_chains} {noun} on {at_once} cores take {rounds} rounds, and "
+            f"{count(idle, 'core')} will be idle in the last: "
+            f"{rounds * at_once * len(placement.blocks[0])} {noun} would take no longer.",
             **numbers,
         )
     if placement.devices > 1:
         text = f"over {placement.devices} devices"
     else:
-        text = f"{at_once} at once, {rounds} rounds" if blocks > 1 else "all at once"
+        text = f"{at_once} at a time, {count(rounds, 'round')}" if blocks > 1 else "all at once"
     return passed(f"{context.num_chains} {noun}, {text}.", **numbers)
 
 
@@ -124,18 +126,21 @@ def storage(context: Context) -> Check:
     kept = call.num_draws if call.keeps_draws else 1
     size = context.num_chains * kept * nbytes(like)
     free = _free_memory()
-    text = f"{context.num_chains} × {kept:,} draws × {memory(nbytes(like))} = {memory(size)}"
+    text = (
+        f"{context.num_chains} {context.noun} × {count(kept, 'draw')} × {memory(nbytes(like))} = "
+        f"{memory(size)}"
+    )
     if free is not None and size > 0.8 * free:
         return failed(
-            f"The draws take {text}, and {memory(free)} are free. Raise `thinning` and lower "
-            "`num_draws`, or keep predictions in place of parameters with `collect=`.",
+            f"The draws take {text}, but only {memory(free)} is free. Raise `thinning` and lower "
+            "`num_draws`, or keep predictions instead of parameters with `collect=`.",
             bytes=size,
         )
-    return passed(f"{text}." if free is None else f"{text}, of {memory(free)} free.", bytes=size)
+    return passed(f"{text}." if free is None else f"{text}; {memory(free)} is free.", bytes=size)
 
 
 def _free_memory() -> float | None:
-    """Bytes of main memory that are available, where the system says."""
+    """Bytes of available main memory, or `None` if the system does not say."""
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return None
@@ -146,12 +151,12 @@ def _free_memory() -> float | None:
 
 
 def forecast(context: Context) -> Check:
-    """How long the call will take, from the measured time of one gradient."""
+    """The call takes a reasonable time, judged by the measured time of one gradient."""
     call = _call(context)
     row = call.row
     gradients = row.gradients_of(backend_options(row) | dict(call.options))
     if gradients is None:
-        return skipped(f"`{row.name}` does not say how many gradients a step takes.")
+        return skipped(f"The number of gradients per step of `{row.name}` is not known.")
     each, note = context.gradient_seconds, context.few
     size = call.target.batch_size
     if size is not None and context.num_data:
@@ -169,12 +174,13 @@ def forecast(context: Context) -> Check:
     measured = f" (estimated {note})" if note else ""
     one = context.noun.removesuffix("s")
     if np.isinf(most):
-        text = f"{steps:,} steps × 1 gradient or more × {duration(each)}{measured} = "
+        text = f"{steps:,} steps × at least 1 gradient × {duration(each)}{measured} = "
         text += f"at least {duration(low)} per {one}"
     elif least == most:
-        count = "1 gradient" if most == 1 else f"{number(most)} gradients"
+        per_step = "1 gradient" if most == 1 else f"{number(most)} gradients"
         text = (
-            f"{steps:,} steps × {count} × {duration(each)}{measured} = {duration(high)} per {one}"
+            f"{steps:,} steps × {per_step} × {duration(each)}{measured} = "
+            f"{duration(high)} per {one}"
         )
     else:
         text = (
@@ -182,13 +188,13 @@ def forecast(context: Context) -> Check:
             f"{duration(high)} per {one}"
         )
     if together > 1:
-        text += f", {together} at once"
+        text += f", {together} at a time"
     elif rounds > 1:
-        text += f", {rounds} rounds"
+        text += f", in {rounds} rounds"
     if rounds * low > LONG_AT_LEAST or (np.isfinite(high) and rounds * high > LONG):
         return warned(
-            f"{text}. Take fewer steps, a smaller tree, minibatches (`model.sgmcmc`), or start "
-            "with `model.optimize`.",
+            f"{text}. Use fewer steps, a smaller tree or minibatches (`model.sgmcmc`), or start "
+            "from the result of `model.optimize`.",
             **numbers,
         )
-    return passed(f"{text}, compilation aside.", **numbers)
+    return passed(f"{text}, excluding compilation.", **numbers)

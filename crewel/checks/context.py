@@ -1,4 +1,4 @@
-"""What the checks share: the density, on all rows and on few, the initial states, and the time."""
+"""What the checks share: the density on all rows and on a subsample, initial states, timings."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from crewel.core.trees import named_leaves
 from crewel.run import initial
 from crewel.run.call import Call
 
-ROWS = 512  # of a subsample, where all rows would take too long
-SLOW = 0.5  # seconds a gradient on all rows may take
+ROWS = 512  # rows of the subsample that is used if all rows would take too long
+SLOW = 0.5  # seconds that one gradient on all rows may take
 BUDGET = 8.0  # seconds that one check may spend on evaluations
 TOO_SLOW = (
-    "The density takes too long to be evaluated so often, and the data cannot be subsampled: give "
-    "it them as `Model(..., data=...)`."
+    "The density is too slow to be evaluated this often. Data passed as `Model(..., data=...)` can "
+    "be subsampled."
 )
 
 
 def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """`fn` compiled for arguments like these, from the package's own cache.
+    """Compile `fn` for arguments like these, or take it from the package's cache.
 
     Args:
-        fn: a module-level function whose first argument, which is static, is not used.
+        fn: a module-level function whose first argument is static and unused.
         args: pytrees of arrays.
     """
     made = program(fn, None, *args)
@@ -51,12 +51,12 @@ def gradient(target: Target, position: Any) -> tuple[jax.Array, Any]:
 
 @jax.jit
 def inverse(target: Target, params: Any) -> Any:
-    """Parameters to the unconstrained space."""
+    """Map parameters to the unconstrained space."""
     return target.transform.inverse(params)
 
 
 def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
-    """The time that one gradient takes, the shortest of up to five; and its result."""
+    """Seconds for one gradient, the shortest of up to five runs; and its result."""
     run = compiled(_gradient, target, position)
     best, spent, result = np.inf, 0.0, None
     for _ in range(5):
@@ -70,27 +70,27 @@ def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
 
 
 def row_values(target: Target, params: Any, batch: Any) -> jax.Array:
-    """The log likelihood of each row, of a model that has it."""
+    """The log likelihood of each row, for a model that defines it."""
     assert target.log_likelihood is not None
     return target.log_likelihood(params, batch)
 
 
 class Context:
-    """One model, and the call that is about to be made, as the checks see them.
+    """A model, and a call if there is one, as the checks see them.
 
     Attributes:
         model: the model.
-        row: the algorithm, or `None` where only the model is checked.
+        row: the algorithm, or `None` if only the model is checked.
         kwargs: the call's keywords.
         key: PRNG key.
         target: the density, on all rows.
-        family: that of the algorithm; of a model alone, MCMC.
-        settings: of the call, with defaults.
-        call: what was asked for, once it has been checked.
+        family: the algorithm's family; MCMC if only the model is checked.
+        settings: the settings of the call, with defaults.
+        call: the prepared call, once the check `keywords` has passed.
     """
 
     def __init__(self, model: Any, row: Algorithm | None, seed: Any, kwargs: Mapping[str, Any]):
-        """Nothing is computed until a check asks for it."""
+        """Store the arguments; what is expensive is computed when a check asks for it."""
         self.model, self.row, self.kwargs = model, row, dict(kwargs)
         self.key = as_key(seed)
         self.target = model.target(jacobian=row is None or row.family.jacobian)
@@ -99,12 +99,12 @@ class Context:
         self.call: Call | None = None
 
     def random(self, use: int) -> jax.Array:
-        """A PRNG key for one use, apart from those of the chains."""
+        """A PRNG key for one use, different from the keys of the chains."""
         return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
 
     @property
     def num_data(self) -> int:
-        """Rows of data; 0 where the model has none of its own."""
+        """The number of rows of data; 0 if the model does not hold its data."""
         return 0 if self.model.data is None else self.target.num_data
 
     @cached_property
@@ -113,7 +113,7 @@ class Context:
         return inverse(self.target, self.model.test_point)
 
     def subset(self, rows: int) -> Target:
-        """The density on `rows` rows, chosen at random, each counted once."""
+        """The density on `rows` random rows, each counted once."""
         number = self.target.num_data
         seed = np.asarray(jax.random.key_data(self.random(0))).ravel()
         chosen = np.sort(np.random.default_rng(seed).permutation(number)[:rows])
@@ -121,13 +121,13 @@ class Context:
 
     @cached_property
     def _small(self) -> tuple[Target, float, float, Any]:
-        """The density on few rows, the time of its gradient and of the full one, the gradient."""
+        """`small`, seconds of its gradient, seconds of the full gradient, value and gradient."""
         rows = self.num_data
         if rows > ROWS:
             few = self.subset(ROWS)
             try:
                 jax.eval_shape(few.log_density, self.position)
-            except Exception:  # it works with this number of rows only
+            except Exception:  # the density runs with its own number of rows only
                 pass
             else:
                 took, found = timed_gradient(few, self.position)
@@ -138,31 +138,31 @@ class Context:
 
     @property
     def small(self) -> Target:
-        """The density for expensive checks: on all rows where that is quick enough."""
+        """The density for expensive checks: on all rows if that is fast enough."""
         return self._small[0]
 
     @property
     def gradient_seconds(self) -> float:
-        """The time of one gradient on all rows, measured, or estimated from few."""
+        """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
         return self._small[2]
 
     @property
     def few(self) -> str:
-        """Which rows `small` has, where these are not all."""
+        """The rows that `small` uses, in words; empty if it uses all."""
         return "" if self.small is self.target else f"on {ROWS} of {self.num_data:,} rows"
 
     @property
     def note(self) -> str:
-        """The same in brackets, for the end of a sentence."""
+        """`few` in parentheses, to be added to a sentence."""
         return f" ({self.few})" if self.few else ""
 
     def affordable(self, evaluations: int) -> int:
-        """How many of the evaluations of `small` a check can make within its budget."""
+        """How many of these evaluations of `small` fit in the budget of a check."""
         return min(evaluations, int(BUDGET / max(self._small[1], 1e-9)))
 
     @property
     def num_chains(self) -> int:
-        """Chains or particles of the call."""
+        """The number of chains or particles of the call."""
         return self.settings[self.family.chains]
 
     @property
@@ -172,17 +172,17 @@ class Context:
 
     @cached_property
     def checked_chains(self) -> int:
-        """Chains whose initial states are checked: all, where there is time."""
+        """The number of chains whose initial states are checked: all of them, if time permits."""
         return max(1, min(self.num_chains, self.affordable(4 * self.num_chains) // 4))
 
     @property
     def chain_keys(self) -> Any:
-        """The keys with which the call would draw its initial states."""
+        """The keys from which the call would draw its initial states."""
         return chain_keys(self.key, self.checked_chains)[0]
 
     @cached_property
     def init(self) -> Any:
-        """What the call's `init` comes down to: a name, or parameters with a chain axis."""
+        """The call's `init` as a name, or as parameters with a chain axis."""
         init = self.settings["init"]
         init = self.model.initial_state if init is None else init
         if init is None:
@@ -196,7 +196,7 @@ class Context:
 
     @cached_property
     def start(self) -> initial.Start:
-        """The initial states, found as the call would find them."""
+        """The initial states, found in the way the call would find them."""
         chains = self.checked_chains
         tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
         return initial.find(self.model, self.small, self.init, chains, self.chain_keys, tries=tries)
@@ -206,7 +206,7 @@ class Context:
         return jax.tree.map(lambda leaf: leaf[chain], self.start.positions)
 
     def normal(self, use: int, like: Any, *batch: int) -> Any:
-        """Standard normal numbers in the shapes and types of `like`, the same for one `use`."""
+        """Standard normal numbers with the shapes and types of `like`, fixed for each `use`."""
         seed = np.asarray(jax.random.key_data(self.random(use))).ravel()
         rng = np.random.default_rng(seed)
 
@@ -216,8 +216,8 @@ class Context:
         return jax.tree.map(one, like)
 
     @cached_property
-    def place(self) -> Any:
-        """A position in general: a little off the first chain's start, away from kinks."""
+    def generic_position(self) -> Any:
+        """A position without special structure: close to where the first chain starts."""
         start = self.started(0)
         moved = jax.tree.map(
             lambda z, d: z + (0.05 * d).astype(z.dtype), start, self.normal(1, start)
@@ -234,9 +234,9 @@ class Context:
         return {path: np.stack([np.asarray(one[path]) for one in found]) for path in found[0]}
 
     @property
-    def looked_at(self) -> list[Any]:
-        """Positions at which every leaf should matter: the starts, and one that is not special."""
-        return [*map(self.started, range(self.checked_chains)), self.place]
+    def probe_positions(self) -> list[Any]:
+        """Positions at which every leaf should matter: initial states and a generic one."""
+        return [*map(self.started, range(self.checked_chains)), self.generic_position]
 
     @cached_property
     def test_gradient(self) -> dict[str, np.ndarray]:
@@ -246,6 +246,6 @@ class Context:
 
     @property
     def prior_table(self) -> dict[str, Any] | None:
-        """Distribution by path, or `None` where the model has no table of priors."""
+        """Distribution by path, or `None` if the model has no table of priors."""
         found = getattr(self.model.priors, "priors", None)
         return found if isinstance(found, dict) else None

@@ -1,4 +1,4 @@
-"""Checks of a model and of the call that is about to be made."""
+"""Run the checks of a model, and of a call before it is made."""
 
 from __future__ import annotations
 
@@ -30,28 +30,27 @@ def debug(
     kwargs: Mapping[str, Any] | None = None,
     catch_exceptions: bool = True,
 ) -> DebugReport:
-    """Run every check on a model, and on the call to `row` that is about to be made.
+    """Run every check on a model and, given an algorithm, on a call to it.
 
-    Checks run from the cheap to the expensive. One that needs what another found broken is
-    skipped, and says so. On data of many rows the expensive ones take a random subsample, and
-    say so.
+    Cheap checks run first. A check that depends on one that failed is skipped, and says so. On
+    data with many rows, expensive checks use a random subsample, and say so.
 
     Args:
         model: a `Model`.
-        seed: the seed of the call: its initial states are the ones that are checked.
-        row: the algorithm; `model.mcmc.numpyro_nuts.debug(...)` fills it.
-        verbosity: 0 prints nothing, 1 a mark a check, 2 a line a check, 3 adds shapes and a table
-            of the parameters, 4 adds arrays.
+        seed: the seed of the call; the initial states that it leads to are the ones checked.
+        row: the algorithm, which `model.mcmc.numpyro_nuts.debug(...)` fills in.
+        verbosity: 0 prints nothing, 1 one mark per check, 2 one line per check, 3 also shapes and
+            a table of the parameters, 4 also arrays.
         printer: a callable with `print`'s signature.
         kwargs: the keywords of the call.
-        catch_exceptions: whether an exception, say in the log density, is a check that failed;
-            else it is raised as it is.
+        catch_exceptions: whether an exception, for example in the log density, counts as a failed
+            check instead of being raised.
 
     Returns:
         A `DebugReport`: truthy when no check failed.
 
     Raises:
-        TypeError: `kwargs` without an algorithm, or a `seed` that is none.
+        TypeError: `kwargs` without an algorithm, or an invalid `seed`.
 
     Examples:
         >>> import jax.numpy as jnp, crewel as cw
@@ -60,12 +59,13 @@ def debug(
         True
         >>> wrong = cw.Model(lambda p: -p["w"] ** 2, {"w": jnp.ones(3)})
         >>> debug(wrong, verbosity=0).failed[0].message
-        'The log density has shape (3,); it must be a scalar, `()`. Return its `.sum()`, if the \
+        'The log density has shape (3,); it must be a scalar, `()`. Return its `.sum()` if the \
 entries are independent.'
     """
     if row is None and kwargs:
         raise TypeError(
-            "`kwargs` are those of an algorithm: `model.mcmc.numpyro_nuts.debug(seed, kwargs=...)`."
+            "`kwargs` are the keywords of an algorithm: pass them to its own `debug`, as in "
+            "`model.mcmc.numpyro_nuts.debug(seed, kwargs=...)`."
         )
     context = Context(model, row, seed, kwargs or {})
     subject = f"{model!r}" if row is None else f"{model!r}, {row.name}"
@@ -89,9 +89,8 @@ entries are independent.'
 def _run(rule: Rule, context: Context, broken: set[str], catch_exceptions: bool) -> Check:
     because = [name for name in rule.needs if name in broken]
     if because:
-        return Check(
-            rule.name, "skipped", f"Not run: `{because[0]}` comes first.", {"because": because[0]}
-        )
+        message = f"Not run: it depends on `{because[0]}`."
+        return Check(rule.name, "skipped", message, {"because": because[0]})
     try:
         return replace(rule.check(context), name=rule.name)
     except Exception as error:
@@ -101,7 +100,7 @@ def _run(rule: Rule, context: Context, broken: set[str], catch_exceptions: bool)
 
 
 def _leaves(context: Context, broken: set[str]) -> tuple[Leaf, ...]:
-    """The table of parameters, as far as it can be made."""
+    """The table of parameters, with gradients if the log density could be evaluated."""
     table, norms = context.prior_table or {}, {}
     if not broken & {"test point", "structure", "log density shape", "log density at test point"}:
         for path, leaf in context.test_gradient.items():

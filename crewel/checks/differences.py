@@ -1,7 +1,7 @@
-"""The gradient against central finite differences, in float64 where the model can do it.
+"""Compare the gradient with central finite differences, in float64 if the model runs in it.
 
-Each difference is taken with several steps. Two neighbouring steps that agree bound the error, so
-that noise (single precision somewhere in the model) is not mistaken for a wrong gradient.
+Each difference is computed for several steps. How far two neighboring steps agree bounds the error,
+so that noise (single precision somewhere in the model) is not mistaken for a wrong gradient.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from crewel.core.protocol import Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import leaf_paths
 
-STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # in units of a direction's entries, which are about one
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # multiples of a direction, whose entries are about one
 TOLERANCE = 1e-3  # relative
-MOST = 16  # directions
+MAX_DIRECTIONS = 16
 
 
 def _directions(context: Context, position: Any) -> tuple[list[tuple[str, ...]], list[Any]]:
-    """Random directions, each within one leaf, or a few neighbouring ones where there are many.
+    """Random directions, each within one leaf, or within a few adjacent ones if there are many.
 
     Returns:
-        The paths of each direction's leaves, and for each leaf an array `(direction, ...)`.
+        The paths of the leaves of each direction, and one array `(direction, ...)` per leaf.
     """
     paths, leaves = leaf_paths(position), jax.tree.leaves(position)
-    groups = np.array_split(np.arange(len(leaves)), min(MOST, len(leaves)))
+    groups = np.array_split(np.arange(len(leaves)), min(MAX_DIRECTIONS, len(leaves)))
     made = [np.zeros((len(groups), *leaf.shape), np.float32) for leaf in leaves]
     drawn = jax.tree.leaves(context.normal(2, position))
     for index, group in enumerate(groups):
@@ -59,7 +59,7 @@ def _values(
 def _differences(
     target: Target, position: Any, directions: Any, steps: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By direction: the gradient's slope `(d,)`, and the central differences `(d, step)`."""
+    """Slopes by the gradient, `(direction,)`, and by central differences, `(direction, step)`."""
     count = len(jax.tree.leaves(directions)[0])
     distances = np.tile(np.concatenate([steps, -np.asarray(steps)]), count)
     index = np.repeat(np.arange(count, dtype=np.int32), 2 * len(steps))
@@ -75,13 +75,13 @@ def _differences(
 
 
 def gradient(context: Context) -> Check:
-    """The gradient is the derivative of the density."""
+    """The gradient of the log density agrees with finite differences."""
     cost = 2 * len(STEPS)
-    most = min(MOST, len(leaf_paths(context.position)))
+    most = min(MAX_DIRECTIONS, len(leaf_paths(context.position)))
     count = context.affordable(cost * most) // cost
     if count == 0:
         return skipped(TOO_SLOW)
-    position = context.place
+    position = context.generic_position
     paths, leaves = _directions(context, position)
     chosen = np.linspace(0, len(paths) - 1, count).astype(int)
     directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
@@ -90,8 +90,8 @@ def gradient(context: Context) -> Check:
         with double_precision():
             target, start, ways = widen((context.small, position, directions))
             slopes, found = _differences(target, start, ways, STEPS)
-    except Exception as error:  # a model may be bound to single precision
-        precision, trouble = "float32", f" In float64 the model does not run: {explain(error)}"
+    except Exception as error:  # some models run in single precision only
+        precision, trouble = "float32", f" The model does not run in float64: {explain(error)}"
         slopes, found = _differences(context.small, position, directions, STEPS[:3])
     how = ", ".join(filter(None, (precision, context.few)))
     return _judge([paths[i] for i in chosen], slopes, found, how, trouble)
@@ -115,21 +115,22 @@ def _judge(
         culprits = [path for i in np.flatnonzero(wrong) for path in paths[i]]
         return failed(
             f"The gradient with respect to {names(culprits)} is not the derivative of the "
-            f"density: along a random direction of {names(paths[worst])} it gives "
-            f"{number(slopes[worst])}, finite differences give {number(value[worst])} ({how}). "
-            "Look for `stop_gradient`, rounding, integers or a `custom_vjp` on the way, or a "
-            f"density that jumps.{trouble}",
+            f"log density: along a random direction of {names(paths[worst])} it gives "
+            f"{number(slopes[worst])}, but finite differences give {number(value[worst])} ({how}). "
+            "Look for a `stop_gradient`, rounding, integers or a `custom_vjp` in the computation, "
+            f"or for a discontinuity.{trouble}",
             leaves=culprits,
             **numbers,
         )
     if not settled.all():
         loose = [path for i in np.flatnonzero(~settled) for path in paths[i]]
         return warned(
-            f"Finite differences along {names(loose)} do not settle ({how}): the density jumps, "
-            f"or is computed in low precision, so that its gradient cannot be checked.{trouble}",
+            f"Finite differences along {names(loose)} do not converge ({how}): the log density is "
+            "discontinuous or computed in low precision, so its gradient cannot be checked."
+            f"{trouble}",
             leaves=loose,
             **numbers,
         )
     worst = float(np.max(off / np.maximum(size, 1e-300) * (size > 0), initial=0.0))
     directions = count(len(paths), "random direction")
-    return passed(f"Agrees to {worst:.0e} in {directions} ({how}).{trouble}", **numbers)
+    return passed(f"Agrees to {worst:.0e} along {directions} ({how}).{trouble}", **numbers)

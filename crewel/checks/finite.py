@@ -1,4 +1,4 @@
-"""Finiteness of the log density: at the test point, and where chains start."""
+"""Finiteness of the log density at the test point and at the initial states."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from crewel.checks.blame import blame, parts
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed
-from crewel.core.text import count, kind, number
+from crewel.core.text import count, kind, name_chains, number
 
 
 def at_test_point(context: Context) -> Check:
-    """The log density at the test point is finite, on all rows; its split into parts."""
+    """The log density at the test point is finite on all rows."""
     found = jax.tree.map(np.asarray, parts(context.target, context.position))
     total = float(found["total"])
     if not np.isfinite(total):
@@ -28,7 +28,7 @@ def at_test_point(context: Context) -> Check:
         likelihood = np.asarray(found["likelihood"], np.float64)
         values["log_likelihood"] = float(likelihood.sum())
         mean = number(likelihood.sum() / len(likelihood))
-        pieces.append(f"likelihood {number(likelihood.sum())} ({mean} a row)")
+        pieces.append(f"likelihood {number(likelihood.sum())} ({mean} per row)")
     if "jacobian" in found:
         values["log_det"] = float(found["jacobian"])
         if not pieces and values["log_det"]:
@@ -39,7 +39,7 @@ def at_test_point(context: Context) -> Check:
 
 
 def at_initial_states(context: Context) -> Check:
-    """The log density where each chain starts is finite."""
+    """The log density is finite at the initial state of every chain."""
     values = np.asarray(context.start.log_density, np.float64)
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
@@ -47,8 +47,8 @@ def at_initial_states(context: Context) -> Check:
         why, numbers = blame(context, context.small, position)
         kinds = {kind(values[chain]) for chain in bad}
         return failed(
-            f"The log density is {' or '.join(sorted(kinds))} at the initial state of {bad.size} "
-            f"of {len(values)} chains, the first of them {bad[0]}{context.note}. {why}",
+            f"The log density is {' or '.join(sorted(kinds))} at the start of "
+            f"{name_chains(bad.tolist(), len(values))}{context.note}. {why}",
             values=values,
             chains=bad,
             **numbers,

@@ -1,4 +1,4 @@
-"""Gradients by leaf: not finite, exactly zero, or of very different sizes."""
+"""Checks of the gradient of each leaf: finite, not exactly zero, of similar size."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from crewel.core.protocol import Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import named_leaves
 
-RATIO = 1e6  # of gradient norms, above which one step size fits no leaf
+RATIO = 1e6  # largest over smallest gradient norm: above it no step size suits all leaves
 
 
 def finite(context: Context) -> Check:
-    """No gradient is NaN or infinite, at the test point or where chains start."""
+    """The gradient is finite at the test point and at the initial state of every chain."""
     places = [("the test point", context.position, context.test_gradient)]
     for chain in range(context.checked_chains):
         position = context.started(chain)
@@ -33,11 +33,11 @@ def finite(context: Context) -> Check:
             nan, size = int(np.isnan(leaf).sum()), leaf.size
             kinds = f"NaN in {nan}" if nan else f"infinite in {int(np.isinf(leaf).sum())}"
             why, numbers = blame_gradient(context.small, position)
-            others = f" So it is for {names(list(bad)[1:])}." if len(bad) > 1 else ""
+            others = f" The same holds for {names(list(bad)[1:])}." if len(bad) > 1 else ""
             return failed(
                 f"The gradient with respect to `{path}` is {kinds} of {size} entries at {where}, "
                 f"where the density is finite{context.note}.{others}{why} `jnp.where(ok, f(x), 0)` "
-                "does not help where `f` has no derivative: make its input safe, "
+                "does not help where `f` has no derivative: make its input safe instead, "
                 "`f(jnp.where(ok, x, 1))`.",
                 leaves={p: int((~np.isfinite(leaf)).sum()) for p, leaf in bad.items()},
                 **numbers,
@@ -47,29 +47,30 @@ def finite(context: Context) -> Check:
 
 
 def used(context: Context) -> Check:
-    """Every leaf changes the log density: it is used, and its gradient is not exactly zero."""
+    """The log density uses every leaf, and no gradient is exactly zero."""
     target, position = context.small, context.position
     uses = trace.used_inputs(trace.flatten(target.log_density, position))
     paths = list(named_leaves(position))
     unused = [path for path, is_used in zip(paths, uses, strict=True) if not is_used]
     if unused:
         return failed(
-            f"The log density does not use {names(unused)}: nothing holds it, and the sampler "
-            "lets it drift without end. Use it, give it a prior, or take it out of `test_point`.",
+            f"The log density does not use {names(unused)}, so nothing constrains it and the "
+            "sampler lets it drift without limit. Use it, give it a prior, or remove it from "
+            "`test_point`.",
             leaves=unused,
         )
     zero = [path for path, leaf in context.start_gradients.items() if not np.any(leaf)]
-    if zero:  # a prior's gradient is zero at its mode, where networks start
-        there = named_leaves(gradient(target, context.place)[1])
+    if zero:  # networks start at the mode of the prior, where its gradient is zero
+        there = named_leaves(gradient(target, context.generic_position)[1])
         zero = [path for path in zero if not np.any(np.asarray(there[path]))]
     if zero:
         return failed(
             f"The gradient with respect to {names(zero)} is exactly zero at every initial state"
-            f"{context.note}, though the density uses it: a `stop_gradient`, a rounding, or units "
-            "that are all off. Nothing moves it.",
+            f"{context.note}, although the density uses it. Look for a `stop_gradient`, rounding, "
+            "or units that are inactive for all data.",
             leaves=zero,
         )
-    return passed(f"{count(len(paths), 'leaf')}, all in use.")
+    return passed(f"{count(len(paths), 'leaf')} in use.")
 
 
 @jax.jit
@@ -81,11 +82,11 @@ def _likelihood_gradient(target: Target, position: Any) -> Any:
 
 
 def informed(context: Context) -> Check:
-    """The data say something about every leaf: the likelihood's gradient is not exactly zero."""
+    """The data inform every leaf: no gradient of the likelihood is exactly zero."""
     target = context.small
     if target.log_likelihood is None or target.data is None:
-        return skipped("The model has no `log_likelihood` apart from its prior.")
-    each = [named_leaves(_likelihood_gradient(target, position)) for position in context.looked_at]
+        return skipped("The model does not define `log_likelihood` separately from its prior.")
+    each = [named_leaves(_likelihood_gradient(target, z)) for z in context.probe_positions]
     found = {path: np.stack([np.asarray(one[path]) for one in each]) for path in each[0]}
     silent = [path for path, leaf in found.items() if not np.any(leaf)]
     share = {path: float(np.mean(leaf == 0)) for path, leaf in found.items()}
@@ -97,17 +98,19 @@ def informed(context: Context) -> Check:
     unused = [path for path, is_used in zip(found, uses, strict=True) if not is_used]
     if unused:
         return warned(
-            f"The likelihood does not use {names(unused)}: its posterior is its prior. In a "
-            "hierarchy that is as it should be; of a network's weight it is a mistake.",
+            f"The likelihood does not use {names(unused)}. That is expected of hyperparameters in "
+            "a hierarchical model; for a network's weight it is a mistake, and its posterior is "
+            "its prior.",
             leaves=unused,
             zero_share=share,
         )
     if silent:
         return warned(
             f"The likelihood's gradient with respect to {names(silent)} is exactly zero at every "
-            f"initial state{context.note}, though it is used: units that are off for all data "
-            "(a dead ReLU layer), or saturated. The data cannot move it: scale the inputs, change "
-            "the biases' start or prior, or take an activation such as `tanh` or `silu`.",
+            f"initial state{context.note}, although the likelihood uses it: units are inactive "
+            "(a dead ReLU layer) or saturated for all data, so the data cannot inform it. Scale "
+            "the inputs, change the prior or the initial values of the biases, or use another "
+            "activation, e.g. `tanh` or `silu`.",
             leaves=silent,
             zero_share=share,
         )
@@ -115,11 +118,11 @@ def informed(context: Context) -> Check:
 
 
 def norms(context: Context) -> Check:
-    """Gradient norms by leaf do not differ by too much."""
+    """The gradient norms of the leaves differ by a factor of at most a million."""
     found = {
         path: float(np.sqrt((np.asarray(leaf, np.float64) ** 2).sum() / len(leaf)))
         for path, leaf in context.start_gradients.items()
-        if np.any(leaf)  # those that are zero are another check's
+        if np.any(leaf)  # `parameters used` reports those that are zero
     }
     if not found:
         return skipped("Every gradient is zero.")
@@ -132,9 +135,9 @@ def norms(context: Context) -> Check:
     )
     if ratio > RATIO:
         return warned(
-            f"The gradients' norms differ much: {text}. The stiffest direction sets the step "
-            "size for all. Standardise the data, or write the parameters in units in which they "
-            "are about one.",
+            f"The gradient norms differ widely: {text}. The stiffest direction sets the step "
+            "size for all. Standardize the data, or choose units in which the parameters are "
+            "about one.",
             norms=found,
         )
     return passed(f"{text}.", norms=found)

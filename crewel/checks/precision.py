@@ -1,4 +1,4 @@
-"""Float64 for a check, whatever the session computes in."""
+"""Double precision for a check, whatever the precision of the session."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 
 def double_precision() -> AbstractContextManager[Any]:
-    """JAX with float64, for a `with` block in this thread."""
+    """A context in which JAX uses float64, in this thread only."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
     from jax.experimental import enable_x64  # type: ignore[attr-defined]  # JAX 0.5
@@ -20,7 +20,7 @@ def double_precision() -> AbstractContextManager[Any]:
 
 
 def widen(tree: Any) -> Any:
-    """The same tree with its floats in float64; to be called within `double_precision`."""
+    """Convert the floats of a tree to float64; call it within `double_precision`."""
 
     def one(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):

@@ -1,4 +1,4 @@
-"""Priors: one for every leaf, on the leaf's support, and tails that can be normalised."""
+"""Checks of priors: one per leaf, on the support of the leaf, with tails that can be normalized."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from crewel.priors.table import describe
 
 DRAWS = 64
 FAR = (10.0, 20.0, 40.0, 80.0, 1e4, 1e6, 1e8)  # distances along a ray; `exp` overflows at 89
-LEAVES = 24  # whose tails are looked at
+LEAVES = 24  # leaves whose tails are checked, at most
 
 
 def assigned(context: Context) -> Check:
-    """Every leaf has a prior, and it is a proper one."""
+    """Every leaf has a proper prior."""
     table = context.prior_table
     if table is None:
         return skipped("The model has no table of priors; see `tails`.")
@@ -30,20 +30,20 @@ def assigned(context: Context) -> Check:
     missing = [path for path in paths if path not in table]
     if missing:
         return failed(
-            f"{names(missing)} has no prior: the posterior is improper along it, unless the "
-            "likelihood holds it. Give it one.",
+            f"There is no prior for {names(missing)}: unless the likelihood constrains it, the "
+            "posterior is improper. Give it a prior.",
             leaves=missing,
         )
     improper = [path for path in paths if "Improper" in type(table[path]).__name__]
     if improper:
         return failed(
-            f"The prior of {names(improper)} is {type(table[improper[0]]).__name__}: it cannot be "
-            "normalised, and the posterior may not be either. Give it a proper one.",
+            f"The prior of {names(improper)}, {type(table[improper[0]]).__name__}, cannot be "
+            "normalized, and perhaps the posterior cannot either. Use a proper prior.",
             leaves=improper,
         )
     said = {path: describe(table[path]) for path in paths}
     different = count(len(set(said.values())), "prior")
-    return passed(f"{different} over {count(len(paths), 'leaf')}.", priors=said)
+    return passed(f"{different} for {count(len(paths), 'leaf')}.", priors=said)
 
 
 def _bijection(prior: Any) -> Any:
@@ -53,18 +53,18 @@ def _bijection(prior: Any) -> Any:
 
 
 @jax.jit
-def _crossed(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any, Any, Any, Any]:
-    """What the transform reaches and whether the priors hold it; the other way round.
+def _both_ways(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any, Any, Any, Any]:
+    """Test what the transform reaches against the priors' supports, and the reverse.
 
     Args:
         target: the density.
         table: distribution by path.
-        normals: positions of the unconstrained space, leaves `(draw, ...)`.
-        inside: for each path numbers that the prior's own bijection takes to its support.
+        normals: unconstrained positions, leaves `(draw, ...)`.
+        inside: by path, numbers that the prior's own bijection maps into its support.
 
     Returns:
-        Parameters reached, by path; whether each is in its prior's support; points of the priors'
-        supports; what inverse and transform make of these.
+        The parameters reached, by path; whether each lies in its prior's support; points in the
+        priors' supports; the same points after the model's inverse and transform.
     """
     reached = jax.vmap(target.constrain)(normals)
     structure = jax.tree.structure(reached)
@@ -81,7 +81,7 @@ def _crossed(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any
 
 
 def support(context: Context) -> Check:
-    """The prior of each leaf lives where the transform puts the leaf, no more and no less."""
+    """The support of each prior is exactly what the transform of its leaf reaches."""
     table = context.prior_table
     if table is None:
         return skipped("The model has no table of priors.")
@@ -91,7 +91,7 @@ def support(context: Context) -> Check:
         path: jax.eval_shape(_bijection(table[path]).inv, leaf) for path, leaf in like.items()
     }
     normals = jax.tree.map(lambda z: 2 * z, context.normal(3, context.position, draws))
-    found = _crossed(context.target, table, normals, context.normal(4, shapes, draws))
+    found = _both_ways(context.target, table, normals, context.normal(4, shapes, draws))
     reached, held, points, again = jax.tree.map(np.asarray, found)
     for path, inside in held.items():
         if not inside.all():
@@ -109,16 +109,16 @@ def support(context: Context) -> Check:
         if share > 0.05:
             return failed(
                 f"The transform does not reach all of the support of `{path}`'s prior, "
-                f"{describe(table[path])}: {number(leaf[lost].ravel()[0])}, for example. The prior "
-                "is cut off there. Constrain the leaf with the prior's own support, "
+                f"{describe(table[path])}: it misses {number(leaf[lost].ravel()[0])}, for example, "
+                "so the prior is truncated. Constrain the leaf with the prior's own support, "
                 f"`{_spell(table[path].support)}`, in `transform_fn`.",
                 leaf=path,
             )
-    return passed("Each prior's support is what the transform reaches.")
+    return passed("Each prior's support is exactly what the transform reaches.")
 
 
 def _spell(constraint: Any) -> str:
-    """How the user writes a constraint: `constraints.positive`, or its class and bounds."""
+    """A constraint as the user would write it: `constraints.positive`, or class and bounds."""
     from numpyro.distributions import constraints
 
     for name in constraints.__all__:
@@ -128,10 +128,10 @@ def _spell(constraint: Any) -> str:
 
 
 def split(context: Context) -> Check:
-    """Prior and likelihood, where the model has them apart, add up to its log density."""
+    """The log density is the log prior plus the log likelihood, up to a constant."""
     target = context.small
     if target.log_prior is None or target.log_likelihood is None or target.data is None:
-        return skipped("The model has no prior and likelihood apart.")
+        return skipped("The model does not define `log_prior` and `log_likelihood` separately.")
     found = [parts(target, context.started(chain)) for chain in range(context.checked_chains)]
     joint = np.asarray([one["total"] - one.get("jacobian", 0.0) for one in found], np.float64)
     prior = np.asarray([one["prior"] for one in found], np.float64)
@@ -142,20 +142,20 @@ def split(context: Context) -> Check:
     size = np.abs(joint) + np.abs(prior) + np.abs(likelihood)
     eps = np.sqrt(float(jnp.finfo(jnp.result_type(float)).eps))
     numbers = {"log_density": joint, "log_prior": prior, "log_likelihood": likelihood}
-    shift = np.median(rest)  # an unnormalised density may differ by a constant
+    shift = np.median(rest)  # an unnormalized density may differ by a constant
     if (np.abs(rest - shift) > eps * size.max()).any():
         worst = int(np.argmax(np.abs(rest - shift)))
         return failed(
-            f"`log_density` is not `log_prior` plus the sum of `log_likelihood`: what is left is "
+            f"`log_density` is not `log_prior` plus the sum of `log_likelihood`: the difference is "
             f"{number(rest[worst])} at one initial state and {number(shift)} at another"
-            f"{context.note}, and must be a constant. Algorithms that temper or subsample would "
-            "sample another posterior than the rest.",
+            f"{context.note}, but it must be a constant. Algorithms that temper or subsample would "
+            "sample a different posterior from the others.",
             **numbers,
         )
     rows = jax.tree.leaves(target.data)[0].shape[0]
     return passed(
         f"Prior {number(prior[0])}, likelihood {number(likelihood[0])} "
-        f"({number(likelihood[0] / rows)} a row) at the first initial state{context.note}.",
+        f"({number(likelihood[0] / rows)} per row) at the first initial state{context.note}.",
         **numbers,
     )
 
@@ -164,9 +164,9 @@ def split(context: Context) -> Check:
 def _along_ray(
     target: Target, position: Any, direction: Any, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """The log density along a ray, and whether the parameters differ from those one point before.
+    """The log density along a ray, and whether the parameters moved since the previous point.
 
-    They do not where the transform has reached the end of what its floats can tell apart.
+    They stop moving where the transform saturates in floating point.
     """
 
     def at(s: Any) -> tuple[jax.Array, Any]:
@@ -182,15 +182,15 @@ def _along_ray(
 
 
 def tails(context: Context) -> Check:
-    """The log density falls far out along every leaf, as one that can be normalised does."""
+    """The log density decreases far out along every leaf, so that it can be normalized."""
     if context.prior_table is not None:
-        return skipped("Every leaf has a proper prior of its own.")
+        return skipped("Every leaf has its own proper prior.")
     target, cost = context.small, 2 * len(FAR)
     paths = leaf_paths(context.position)
     count = context.affordable(cost * min(LEAVES, len(paths))) // cost
     if count == 0:
         return skipped(TOO_SLOW)
-    position = context.place
+    position = context.generic_position
     leaves, structure = jax.tree.flatten(position)
     distances = np.asarray(FAR, np.float32)
     looked = [i for i in np.linspace(0, len(leaves) - 1, count).astype(int) if leaves[i].size]
@@ -208,22 +208,23 @@ def tails(context: Context) -> Check:
         path, values = next(iter(flat.items()))
         last = np.flatnonzero(np.isfinite(values))[-1]
         return failed(
-            f"The log density does not fall far out along {names(flat)}: with `{path}` moved by "
-            f"{FAR[last - 1]:.0e} it is {number(values[last - 1])}, by {FAR[last]:.0e} "
-            f"{number(values[last])}{context.note}. The posterior cannot be normalised, and chains "
-            f"wander off. Give {names(flat)} a proper prior.",
+            f"The log density does not decrease far out along {names(flat)}: it is "
+            f"{number(values[last - 1])} with `{path}` moved by {FAR[last - 1]:.0e}, and "
+            f"{number(values[last])} with `{path}` moved by {FAR[last]:.0e}{context.note}. The "
+            "posterior cannot be normalized, and chains drift without limit. Give "
+            f"{names(flat)} a proper prior.",
             leaves=list(flat),
             distances=np.asarray(FAR),
             values=values,
         )
-    return passed(f"The log density falls far out along {len(looked)} of {len(leaves)} leaves.")
+    return passed(f"The log density decreases far out along {len(looked)} of {len(leaves)} leaves.")
 
 
 def _falls(values: np.ndarray, moved: np.ndarray) -> bool:
-    """Whether it falls between the two farthest points that tell, or cannot be told."""
+    """Whether the values fall between the two farthest known points, or too few are known."""
     known = np.flatnonzero(np.isfinite(values) & moved)
     if len(known) < 2 or known[-1] - known[-2] > 1:
         return True
     last, before = known[-1], known[-2]
-    later = values[last:]  # where the parameters stay, their Jacobian may still fall
+    later = values[last:]  # the Jacobian may fall where the parameters no longer move
     return bool((later < values[before] - 1e-3).any())

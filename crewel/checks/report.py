@@ -1,4 +1,4 @@
-"""What the checks found: data, text and HTML."""
+"""The outcome of the checks, as data, text and HTML."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Check:
     """The outcome of one check.
 
     Attributes:
-        name: of the check.
+        name: the check.
         status: `passed`, `failed`, `warned` or `skipped`.
-        message: what was found, where, why, and what to do.
-        details: the numbers behind it, by name; arrays are NumPy's.
+        message: the finding; for a problem, also its place, its cause and what to do.
+        details: the numbers behind the message, by name; arrays are NumPy arrays.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Check:
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """One line, wrapped: mark, name, message."""
+        """Mark, name and message, wrapped."""
         head = f"{MARKS[self.status]} {self.name:<{_NAME}}"
         indent = " " * (len(head) + 1)
         lines = [
@@ -51,22 +51,22 @@ class Check:
 
 
 def passed(message: str, **details: Any) -> Check:
-    """A check that found nothing wrong; the caller gives it its name."""
+    """A check that found no problem; `debug` adds the name."""
     return Check("", "passed", message, details)
 
 
 def failed(message: str, **details: Any) -> Check:
-    """A check that found what makes the results wrong, or impossible."""
+    """A check that found an error: results would be wrong, or there would be none."""
     return Check("", "failed", message, details)
 
 
 def warned(message: str, **details: Any) -> Check:
-    """A check that found what is probably, but not surely, wrong."""
+    """A check that found a probable, but not certain, error."""
     return Check("", "warned", message, details)
 
 
 def skipped(message: str, **details: Any) -> Check:
-    """A check that does not apply, or cannot run."""
+    """A check that does not apply or cannot run."""
     return Check("", "skipped", message, details)
 
 
@@ -76,13 +76,13 @@ class Leaf:
 
     Attributes:
         path: dotted name.
-        shape: of the leaf.
-        dtype: of the leaf.
+        shape: its shape.
+        dtype: its type.
         min: smallest value.
         max: largest value.
         non_finite: number of values that are NaN or infinite.
-        gradient_norm: of the log density on the unconstrained space; `None`: not computed.
-        prior: in one line; empty where the model has no table of priors.
+        gradient_norm: norm of the gradient on the unconstrained space; `None` if not computed.
+        prior: its prior, in one line; empty if the model has no table of priors.
     """
 
     path: str
@@ -97,10 +97,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class DebugReport:
-    """All outcomes. Truthy: no check failed (warnings are in `warned`).
+    """The outcomes of all checks. Truthy if no check failed; warnings are in `warned`.
 
     Attributes:
-        checks: in the order in which they ran.
+        checks: the outcomes, in the order in which the checks ran.
         leaves: the parameters at the test point.
         subject: what was checked, in one line.
     """
@@ -120,18 +120,20 @@ class DebugReport:
 
     @property
     def warned(self) -> tuple[Check, ...]:
-        """The checks that found something that is probably wrong."""
+        """The checks that found a probable error."""
         return tuple(check for check in self.checks if check.status == "warned")
 
     def __getitem__(self, name: str) -> Check:
-        """A check by name; raises `KeyError`."""
+        """The check of this name; `KeyError` if there is none."""
         for check in self.checks:
             if check.name == name:
                 return check
-        raise KeyError(f"No check is called {name!r}; there are {[c.name for c in self.checks]}.")
+        raise KeyError(
+            f"There is no check {name!r}; the checks are {[c.name for c in self.checks]}."
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and strings, as JSON takes them (not a number is `None`)."""
+        """Lists, numbers and strings for JSON; NaN and infinity become `None`."""
         return {
             "passed": bool(self),
             "subject": self.subject,
@@ -142,7 +144,7 @@ class DebugReport:
         }
 
     def summary(self) -> str:
-        """The last line: how many passed, and what did not."""
+        """How many checks passed, failed, warned and were skipped, in one line."""
         counts = [
             f"{number} {status}"
             for status in MARKS
@@ -151,14 +153,14 @@ class DebugReport:
         return ", ".join(counts) + "."
 
     def __repr__(self) -> str:
-        """As printed at verbosity 2."""
+        """The text that verbosity 2 prints."""
         lines = [self.subject, *map(str, self.checks), self.summary()]
         return "\n".join(line for line in lines if line)
 
     def _repr_html_(self) -> str:
-        colours = {"passed": "#2a7", "failed": "#c22", "warned": "#b70", "skipped": "#888"}
+        colors = {"passed": "#2a7", "failed": "#c22", "warned": "#b70", "skipped": "#888"}
         rows = "".join(
-            f'<tr><td style="color:{colours[check.status]}">{MARKS[check.status]}</td>'
+            f'<tr><td style="color:{colors[check.status]}">{MARKS[check.status]}</td>'
             f'<td style="text-align:left">{html.escape(check.name)}</td>'
             f'<td style="text-align:left">{html.escape(check.message)}</td></tr>'
             for check in self.checks
@@ -170,7 +172,7 @@ class DebugReport:
 
 
 def plain(value: Any) -> Any:
-    """The same without arrays, tuples and NaN."""
+    """Convert a value for JSON: arrays and tuples to lists, NaN and infinity to `None`."""
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -183,20 +185,20 @@ def plain(value: Any) -> Any:
 
 
 def leaf_table(leaves: tuple[Leaf, ...]) -> str:
-    """The parameters, aligned."""
+    """The parameters as an aligned table."""
     head = ("parameter", "shape", "dtype", "min", "max", "non-finite", "|gradient|", "prior")
     rows: list[tuple[str, ...]] = [head]
     for leaf in leaves:
         norm = "" if leaf.gradient_norm is None else f"{leaf.gradient_norm:.3g}"
         rows.append(
-            (leaf.path, str(leaf.shape), leaf.dtype, f"{leaf.min:.4g}", f"{leaf.max:.4g}")
+            (leaf.path, str(leaf.shape), leaf.dtype, text.number(leaf.min), text.number(leaf.max))
             + (str(leaf.non_finite), norm, leaf.prior)
         )
     return text.table(rows, right=range(3, 7))
 
 
 def details(check: Check, *, arrays: bool) -> str:
-    """The numbers behind a check, one a line: arrays by their shapes, or in full."""
+    """The details of a check, one per line: arrays by their shapes, or in full."""
     lines = []
     for name, value in check.details.items():
         if isinstance(value, Mapping):
@@ -217,27 +219,27 @@ def details(check: Check, *, arrays: bool) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text.number(value) if isinstance(value, float) else str(value)
 
 
 class Writer:
-    """Prints outcomes as they come.
+    """Prints each outcome as soon as its check has run.
 
-    Verbosity 0: nothing; 1: a mark a check, on one line; 2: a line a check; 3: with shapes and a
-    table of the parameters; 4: with arrays.
+    Verbosity 0: nothing; 1: one mark per check, all on one line; 2: one line per check; 3: also
+    shapes and a table of the parameters; 4: also arrays.
     """
 
     def __init__(self, verbosity: int, printer: Callable[..., Any]):
-        """Take a level and any callable with `print`'s signature."""
+        """Store the verbosity and a callable with `print`'s signature."""
         self.verbosity, self.printer = verbosity, printer
 
     def start(self, subject: str) -> None:
-        """Say what is checked."""
+        """Print what is checked."""
         if self.verbosity >= 2:
             self.printer(subject)
 
     def check(self, check: Check) -> None:
-        """One outcome."""
+        """Print one outcome."""
         if self.verbosity == 1:
             self.printer(MARKS[check.status], end=" ")
         elif self.verbosity >= 2:
@@ -246,7 +248,7 @@ class Writer:
                 self.printer(details(check, arrays=self.verbosity >= 4))
 
     def end(self, report: DebugReport) -> None:
-        """The table and the count."""
+        """Print the table of parameters and the summary."""
         if self.verbosity == 1:
             self.printer("")
         if self.verbosity >= 3 and report.leaves:

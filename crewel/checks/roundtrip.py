@@ -1,4 +1,4 @@
-"""Transforms: the way there and back, the log-determinant, and batches of samples."""
+"""Checks of transforms: the round trip, the log-determinant, and batches of chains."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from crewel.core.protocol import Target
 from crewel.core.text import number
 from crewel.core.trees import named_leaves
 
-FULL = 256  # dimensions up to which the whole Jacobian is computed
+FULL = 256  # dimensions up to which the full Jacobian is computed
 
 
 @jax.jit
@@ -28,7 +28,7 @@ def _round_trip(target: Target, position: Any) -> tuple[Any, Any, Any, Any]:
 
 
 def round_trip(context: Context) -> Check:
-    """Transform and inverse undo each other, at initial states."""
+    """The transform and its inverse undo each other at the initial states."""
     worst, where = 0.0, ""
     for chain in range(min(4, context.checked_chains)):
         position = context.started(chain)
@@ -44,22 +44,22 @@ def round_trip(context: Context) -> Check:
                 tolerance = np.sqrt(float(jnp.finfo(leaf.dtype).eps))
                 if not off <= 10 * tolerance:
                     return failed(
-                        f"`{what}` is off by {number(off)} (relative) at leaf `{path}`, at the "
+                        f"`{what}` has a relative error of {number(off)} in leaf `{path}`, at the "
                         f"initial state of chain {chain}: `inverse_transform_fn` is not the "
-                        "inverse of `transform_fn`. Initial states and `init=` would be other "
-                        "points than those given.",
+                        "inverse of `transform_fn`. Chains would not start from the points given "
+                        "as `init=`.",
                         leaf=path,
                         error=float(off),
                     )
                 if off >= worst:
                     worst, where = float(off), path
-    text = f"exact to {worst:.0e} (`{where}`)" if worst else "exact"
-    return passed(f"There and back is {text}.", error=worst)
+    text = f"accurate to {worst:.0e} (`{where}`)" if worst else "exact"
+    return passed(f"The round trip is {text}.", error=worst)
 
 
 @jax.jit
 def _diagonal(target: Target, position: Any, probe: Any) -> tuple[Any, Any, Any, Any]:
-    """`log_det`, the Jacobian times ones, and times a random vector; leaves in and out."""
+    """`log_det`, the Jacobian times ones, the Jacobian times `probe`, and `probe`."""
     forward = target.transform.forward
     ones = jax.tree.map(jnp.ones_like, position)
     _, diagonal = jax.jvp(forward, (position,), (ones,))
@@ -74,9 +74,9 @@ def _full(target: Target, position: Any) -> jax.Array:
 
 
 def log_determinant(context: Context) -> Check:
-    """The transform's log-determinant is that of its Jacobian by automatic differentiation."""
+    """The log-determinant of the transform agrees with automatic differentiation."""
     if not context.target.jacobian:
-        return skipped("Optimizers seek the mode in the parameters' own space: no Jacobian.")
+        return skipped("Optimizers find the mode in the parameters' own space, without a Jacobian.")
     worst = 0.0
     for chain in range(min(4, context.checked_chains)):
         position = context.started(chain)
@@ -90,13 +90,13 @@ def log_determinant(context: Context) -> Check:
             elif claimed == 0:
                 why = "It is missing"
             else:
-                why = "It is another function's"
+                why = "It belongs to a different function"
             return failed(
-                f"The log-determinant is {number(claimed)} and automatic differentiation of the "
+                f"The log-determinant is {number(claimed)}, but automatic differentiation of the "
                 f"transform gives {number(wanted)}, at the initial state of chain {chain}. {why}: "
-                "draws would come from another density. `inverse_log_det_jacobian` must return "
-                "log|det du/dparams| at the parameters, the minus of the transform's own; leave "
-                "it out where it can be found automatically.",
+                "draws would come from a different density. `inverse_log_det_jacobian` must return "
+                "log|det du/dparams| at the parameters, the negative of the transform's own; leave "
+                "it out if it can be derived automatically.",
                 claimed=claimed,
                 wanted=wanted,
             )
@@ -106,7 +106,7 @@ def log_determinant(context: Context) -> Check:
 
 
 def _compare(context: Context, position: Any) -> tuple[float, float, float] | str:
-    """Log-determinant claimed and by differentiation, and the size of its terms; or why not."""
+    """The log-determinant claimed, the one found, the size of its terms; or why it is skipped."""
     rng = np.random.default_rng(0)
     leaves, structure = jax.tree.flatten(position)
     probe = structure.unflatten(
@@ -124,10 +124,13 @@ def _compare(context: Context, position: Any) -> tuple[float, float, float] | st
         return claimed, float(sum(t.sum() for t in terms)), float(sum(abs(t).sum() for t in terms))
     dimensions = sum(leaf.size for leaf in leaves)
     if dimensions > FULL:
-        return f"The transform mixes elements, in {dimensions:,} dimensions: more than {FULL}."
+        return f"The transform mixes elements, in more than {FULL} dimensions: {dimensions:,}."
     jacobian = np.asarray(_full(context.target, position), np.float64)
     if jacobian.shape[0] != jacobian.shape[1]:
-        return "Parameters have more entries than dimensions (a simplex, say): a convention."
+        return (
+            "Parameters have more entries than dimensions (e.g. a simplex), so their "
+            "log-determinant is a convention."
+        )
     sizes = np.abs(np.log(np.maximum(np.linalg.svd(jacobian, compute_uv=False), 1e-300)))
     return claimed, float(np.linalg.slogdet(jacobian)[1]), float(sizes.sum())
 
@@ -138,10 +141,10 @@ def _batched(target: Target, positions: Any) -> tuple[Any, Any]:
 
 
 def batches(context: Context) -> Check:
-    """Transform and log density give the same for a batch of chains as for each alone."""
+    """A batch of chains gives the same parameters and log densities as each chain alone."""
     chains = min(3, context.checked_chains)
     if chains == 1:
-        return skipped("One chain alone is looked at.")
+        return skipped("Only one chain is checked.")
     if context.affordable(2 * chains) < 2 * chains:
         return skipped(TOO_SLOW)
     positions = jax.tree.map(lambda leaf: leaf[:chains], context.start.positions)
@@ -152,16 +155,18 @@ def batches(context: Context) -> Check:
         for path, leaf in named_leaves(alone).items():
             if not np.allclose(named_leaves(together)[path][chain], leaf, rtol=1e-3, atol=1e-5):
                 return failed(
-                    f"The transform gives another `{path}` for chain {chain} in a batch than "
-                    "alone. `transform_fn` sees one sample; under `jax.vmap` it must not mix "
-                    "them (a `pure_callback` or `custom_vmap` that does?).",
+                    f"The transform gives a different `{path}` for chain {chain} in a batch than "
+                    "alone. `transform_fn` takes one sample and must not mix samples under "
+                    "`jax.vmap`: look for a `pure_callback` or `custom_vmap` that does.",
                     leaf=path,
                 )
         if not np.isclose(densities[chain], density, rtol=1e-3, atol=1e-2):
             return failed(
                 f"The log density of chain {chain} is {number(densities[chain])} in a batch of "
-                f"{chains} chains under `jax.vmap`, and {number(density)} alone{context.note}: a "
-                "`pure_callback` or `custom_vmap` that mixes samples?",
+                f"{chains} chains under `jax.vmap`, but {number(density)} alone{context.note}. "
+                "Look for a `pure_callback` or `custom_vmap` that mixes samples.",
                 batch=densities,
             )
-    return passed(f"A batch of {chains} chains gives what each gives alone{context.note}.")
+    return passed(
+        f"A batch of {chains} chains gives the same results as each chain alone{context.note}."
+    )

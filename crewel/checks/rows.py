@@ -1,4 +1,4 @@
-"""Rows of data: that they are summed, that each counts for itself, that batches are unbiased."""
+"""Checks of the rows of data: summed, independent of each other, minibatches unbiased."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from crewel.core.protocol import Target
 from crewel.core.text import names, number
 from crewel.core.trees import named_leaves
 
-BATCH = 32  # rows
-BATCHES = 8  # an epoch of the check
-_NO_SPLIT = "The model has no `log_prior` and `log_likelihood` apart."
+BATCH = 32  # rows per minibatch
+BATCHES = 8  # minibatches per epoch of the check
+_NO_SPLIT = "The model does not define `log_prior` and `log_likelihood` separately."
 
 
 def _rows(context: Context, count: int) -> Target:
@@ -35,44 +35,45 @@ def _likelihood(target: Target, position: Any) -> jax.Array:
 
 
 def independent(context: Context) -> Check:
-    """A row's log likelihood is the same whichever other rows are in the batch."""
+    """The log likelihood of a row does not depend on the other rows of the batch."""
     if context.target.log_likelihood is None or not context.num_data:
-        return skipped("The model has no `log_likelihood` a row.")
+        return skipped("The model has no pointwise `log_likelihood`.")
     if context.num_data < 2:
-        return skipped("There is one row.")
+        return skipped("There is only one row.")
     target = _rows(context, BATCH * BATCHES)
     rows = target.num_data
     half = rows // 2
-    together = np.asarray(_likelihood(target, context.place), np.float64)
+    position = context.generic_position
+    together = np.asarray(_likelihood(target, position), np.float64)
     part = target.exactly(_take(target.data, 0, half))
-    alone = np.asarray(_likelihood(part, context.place), np.float64)
+    alone = np.asarray(_likelihood(part, position), np.float64)
     scale = np.abs(together).max(initial=1e-6)
     off = np.abs(together[:half] - alone)
     if (off > 1e-3 * scale).any():
         row = int(off.argmax())
-        twice = np.asarray(_likelihood(_repeat(part, 2), context.place), np.float64)[:half]
+        twice = np.asarray(_likelihood(_repeat(part, 2), position), np.float64)[:half]
         if np.allclose(twice, alone / 2, rtol=1e-3):
             why = (
-                "It is divided by the number of rows: return one unscaled value a row, not a "
-                "mean. The posterior would be that of one datum."
+                "It is divided by the number of rows, so all the data would count as one row. "
+                "Return one unscaled value per row, not a mean."
             )
         elif np.allclose(twice, alone * 2, rtol=1e-3):
             why = (
                 "It grows with the number of rows: arrays of shapes `(N, 1)` and `(N,)` are "
-                "broadcast against each other, or it is scaled by N already."
+                "broadcast against each other, or it is already scaled by N."
             )
         else:
             why = (
-                "It depends on what the other rows are: batch normalisation, a mean or a scale of "
-                "the batch. Compute such numbers once, outside the model."
+                "It depends on the other rows, as with batch normalization or a mean or scale of "
+                "the batch. Compute these statistics once, outside the model."
             )
         return failed(
-            f"The log likelihood of one row is {number(together[row])} among {rows} rows and "
-            f"{number(alone[row])} among {half}. {why}",
+            f"The log likelihood of one row is {number(together[row])} in a batch of {rows} rows, "
+            f"but {number(alone[row])} in a batch of {half}. {why}",
             together=together[:half],
             alone=alone,
         )
-    return passed(f"A row's value is the same among {rows} rows and among {half}.")
+    return passed(f"A row's log likelihood is the same in batches of {rows} and {half} rows.")
 
 
 @jax.jit
@@ -86,51 +87,52 @@ def _repeat(target: Target, times: int) -> Target:
 
 
 def summed(context: Context) -> Check:
-    """Data given twice and three times count twice and three times: rows are summed."""
+    """Rows are summed: data repeated two or three times count two or three times."""
     if not context.num_data:
-        return skipped("The model has no data of its own.")
+        return skipped("The model does not hold its data.")
     if context.target.log_likelihood is not None:
-        return skipped("The rows have values of their own; see `rows independent`.")
+        return skipped("The log likelihood is pointwise; see `rows independent`.")
     target = _rows(context, BATCH * BATCHES)
     values, resolution = [], 1e-9
     try:
         with double_precision():
-            wide, position = widen((target, context.place))
+            wide, position = widen((target, context.generic_position))
             values = [float(_joint(_repeat(wide, times), position)) for times in (1, 2, 3)]
-    except Exception:  # a model may be bound to single precision, or to its number of rows
+    except Exception:  # some models need single precision, or their own number of rows
         resolution = 1e-6
         try:
-            values = [float(_joint(_repeat(target, n), context.place)) for n in (1, 2, 3)]
+            place = context.generic_position
+            values = [float(_joint(_repeat(target, times), place)) for times in (1, 2, 3)]
         except Exception:
-            return skipped("The log density does not run on another number of rows.")
+            return skipped("The log density does not run on a different number of rows.")
     first, second = values[1] - values[0], values[2] - values[1]
     size = max(map(abs, values))
     if abs(first - second) <= 1e-3 * max(abs(first), abs(second)) + resolution * size:
         if max(abs(first), abs(second)) > resolution * size:
-            return passed("Rows that are given twice count twice.", values=values)
+            return passed("Rows that are repeated count each time.", values=values)
         return failed(
-            f"The log density does not change when all rows are given twice, or three times "
-            f"({number(values[0])}): the rows are averaged, not summed, and {context.num_data:,} "
-            "of them say as much as one. Use `.sum()` for `.mean()`.",
+            "The log density does not change when all rows are repeated two or three times "
+            f"({number(values[0])}): the rows are averaged, not summed, so {context.num_data:,} of "
+            "them count as one. Use `.sum()` instead of `.mean()`.",
             values=values,
         )
     ratio = second / first if first else np.inf
     why = (
-        "each row is compared with all rows, as `(N, 1)` against `(N,)` does"
+        "each row is compared with all rows, as in `(N, 1)` against `(N,)`"
         if np.isclose(ratio, 5 / 3, rtol=0.05)
-        else "a row's part depends on how many there are"
+        else "the contribution of a row depends on the number of rows"
     )
     return failed(
-        f"Rows that are given twice do not count twice: the log density of the data once, twice "
-        f"and three times is {', '.join(map(number, values))}, and should rise by equal steps. "
-        f"Probably {why}.",
+        f"Rows that are repeated do not count each time: the log density of the data repeated one, "
+        f"two and three times is {', '.join(map(number, values))}, and should change by equal "
+        f"steps. Probably {why}.",
         values=values,
     )
 
 
 @partial(jax.jit, static_argnums=2)
 def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any]:
-    """Density and gradient on all rows; those of each batch, and their mean gradient."""
+    """Density and gradient on all rows, the density of each batch, the mean gradient of batches."""
     full, wanted = jax.value_and_grad(lambda z: target.log_joint(target.constrain(z), target.data))(
         position
     )
@@ -151,25 +153,26 @@ def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any
 
 
 def unbiased(context: Context) -> Check:
-    """The mean over an epoch of the minibatch density, and of its gradient, is the full one."""
+    """Averaged over an epoch, the minibatch density and its gradient are those of all rows."""
     target = context.target
     if target.log_prior is None or target.log_likelihood is None or not context.num_data:
         return skipped(_NO_SPLIT)
     if context.num_data < 4:
-        return skipped("There are too few rows for batches.")
+        return skipped("There are too few rows for minibatches.")
     size = min(BATCH, context.num_data // 2)
     target = _rows(context, size * min(BATCHES, context.num_data // size))
     count = target.num_data // size
     target = target.exactly(_take(target.data, 0, count * size))
-    full, wanted, values, mean = jax.tree.map(np.asarray, _epoch(target, context.place, size))
+    found = _epoch(target, context.generic_position, size)
+    full, wanted, values, mean = jax.tree.map(np.asarray, found)
     values = values.astype(np.float64)
     numbers = {"full": float(full), "batches": values}
     if not abs(values.mean() - full) <= 1e-3 * np.abs(values).max():
         return failed(
-            f"Over an epoch of {count} batches of {size} rows the minibatch density is "
-            f"{number(values.mean())} on average and the full one is {number(full)}: stochastic "
-            "gradients would sample another posterior. `log_density` must be `log_prior` plus the "
-            "sum of `log_likelihood`, of one unscaled value a row.",
+            f"Averaged over an epoch of {count} batches of {size} rows, the minibatch density is "
+            f"{number(values.mean())}, but on all rows it is {number(full)}: stochastic gradients "
+            "would sample a different posterior. `log_density` must be `log_prior` plus the sum of "
+            "`log_likelihood`, which returns one unscaled value per row.",
             **numbers,
         )
     off = {}
@@ -180,12 +183,12 @@ def unbiased(context: Context) -> Check:
             off[path] = float(np.linalg.norm(leaf - found) / size_of)
     if off:
         return failed(
-            f"Over an epoch the minibatch gradient with respect to {names(off)} is not the full "
-            f"one on average: off by {number(max(off.values()))} of its size.",
+            f"Averaged over an epoch, the minibatch gradient with respect to {names(off)} differs "
+            f"from the gradient on all rows by {number(max(off.values()))} of its norm.",
             leaves=off,
             **numbers,
         )
     return passed(
-        f"Over {count} batches of {size} rows, density and gradient are the full ones on average.",
+        f"Averaged over {count} batches of {size} rows, density and gradient equal the full ones.",
         **numbers,
     )

@@ -1,4 +1,4 @@
-"""Types and shapes: of the test point, of what transforms make of it, of the log density."""
+"""Checks of types and shapes: test point, transform, log density."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from crewel.core.trees import named_leaves
 
 
 def test_point(context: Context) -> Check:
-    """Leaves are floats, all of one precision."""
+    """All leaves are floats of the same precision."""
     leaves = named_leaves(context.model.test_point)
     dtypes = {path: jnp.result_type(leaf) for path, leaf in leaves.items()}
     wrong = {p: d for p, d in dtypes.items() if not jnp.issubdtype(d, jnp.floating)}
@@ -22,8 +22,8 @@ def test_point(context: Context) -> Check:
     if wrong:
         path, dtype = next(iter(wrong.items()))
         return failed(
-            f"`{path}` is of type {dtype}: parameters must be floats, for gradients to exist. "
-            f"Write `0.0` for `0`, or convert with `.astype(float)`. All such: {names(wrong)}.",
+            f"`{path}` is of type {dtype}, but parameters must be floats to have gradients. Write "
+            f"`0.0` instead of `0`, or convert with `.astype(float)`. Affected: {names(wrong)}.",
             dtypes=found,
         )
     python = [path for path in context.model.weak if path in leaves]
@@ -31,20 +31,19 @@ def test_point(context: Context) -> Check:
     if len(set(found.values())) > 1:
         groups = {d: [p for p in found if found[p] == d] for d in sorted(set(found.values()))}
         text = "; ".join(f"{dtype}: {names(paths)}" for dtype, paths in groups.items())
-        numbers = (
-            f" {names(python)}, given as Python numbers, got JAX's default type." if python else ""
-        )
+        numbers = f" Python numbers, {names(python)}, take JAX's default type." if python else ""
         return warned(
-            f"The leaves are of mixed precision: {text}.{numbers} Steps are rounded to the coarser "
-            "type, in which small ones vanish. Convert all leaves to one type.",
+            f"The leaves have different precisions: {text}.{numbers} Steps are rounded to the "
+            "coarser type, in which small ones vanish. Convert all leaves to one type.",
             dtypes=found,
         )
-    weak = f"; {names(python)} given as Python numbers" if python else ""
+    weak = f"; Python numbers: {names(python)}" if python else ""
     dtype = next(iter(found.values()), "empty")
     if dtype in ("bfloat16", "float16"):
         return warned(
-            f"All leaves are {dtype}, with two or three significant digits: samplers' steps are "
-            "rounded away. Keep parameters in float32, and compute in the smaller type inside.",
+            f"All leaves are {dtype}, which has two or three significant digits: the steps of "
+            "samplers are rounded away. Keep the parameters in float32 and convert to the smaller "
+            "type inside the model.",
             dtypes=found,
         )
     sizes = f"{count(size, 'parameter')} in {count(len(leaves), 'leaf')}"
@@ -52,40 +51,40 @@ def test_point(context: Context) -> Check:
 
 
 def structure(context: Context) -> Check:
-    """The transform and its inverse keep structure, shapes and types."""
+    """The transform and its inverse preserve structure, shapes and types."""
     transform, params = context.target.transform, context.model.test_point
     position = jax.eval_shape(transform.inverse, params)
     again = jax.eval_shape(transform.forward, position)
     wanted = jax.tree.structure(params)
     if jax.tree.structure(again) != wanted:
         return failed(
-            f"The transform makes {jax.tree.structure(again)}, and the test point is {wanted}. "
+            f"The transform returns {jax.tree.structure(again)}, but the test point is {wanted}. "
             "`transform_fn` must return the structure of `test_point`."
         )
     before, after = named_leaves(params), named_leaves(again)
     for path, leaf in before.items():
         if after[path].shape != leaf.shape:
             return failed(
-                f"`{path}` has shape {leaf.shape} in the test point and {after[path].shape} after "
+                f"`{path}` has shape {leaf.shape} in the test point, but {after[path].shape} after "
                 "inverse and transform. `transform_fn` must return the shapes of `test_point`."
             )
     changed = {p: after[p].dtype for p, leaf in before.items() if after[p].dtype != leaf.dtype}
     if changed:
         path, dtype = next(iter(changed.items()))
         return failed(
-            f"`{path}` is {before[path].dtype} in the test point and {dtype} after the transform, "
-            f"so that draws have another type than the model. Use constants of the leaf's own "
-            f"type in `transform_fn`, or return `.astype(u.dtype)`. All such: {names(changed)}."
+            f"`{path}` is {before[path].dtype} in the test point, but {dtype} after the transform, "
+            "so draws would have a different type. Use constants of the leaf's own type in "
+            f"`transform_fn`, or return `.astype(u.dtype)`. Affected: {names(changed)}."
         )
     dims = sum(leaf.size for leaf in jax.tree.leaves(position))
     return passed(
-        f"Transform and inverse keep structure, shapes and types; {count(dims, 'dimension')}.",
+        f"Transform and inverse preserve structure, shapes and types; {count(dims, 'dimension')}.",
         unconstrained={path: leaf.shape for path, leaf in named_leaves(position).items()},
     )
 
 
 def log_density(context: Context) -> Check:
-    """The log density of the model's own parameters is a real scalar."""
+    """The log density returns a real scalar."""
     target, params = context.target, context.model.test_point
     args = (params,) if target.data is None else (params, target.data)
     closed, out = jax.make_jaxpr(target.log_joint, return_shape=True)(*args)
@@ -93,7 +92,7 @@ def log_density(context: Context) -> Check:
     if len(leaves) != 1:
         return failed(
             f"The log density returns {len(leaves)} values, {jax.tree.structure(out)}; it must "
-            "return one scalar. Return auxiliary values elsewhere."
+            "return one scalar, without auxiliary values."
         )
     shape, dtype = tuple(leaves[0].shape), leaves[0].dtype
     if shape != ():
@@ -104,14 +103,14 @@ def log_density(context: Context) -> Check:
         )
     if not jnp.issubdtype(dtype, jnp.floating):
         return failed(
-            f"The log density is of type {dtype}; it must be a float, for gradients to exist.",
+            f"The log density is of type {dtype}; it must be a float to have gradients.",
             dtype=str(dtype),
         )
     return passed(f"A scalar, {dtype}.", shape=shape, dtype=str(dtype))
 
 
 def _row_counts(context: Context, closed: Any) -> set[int]:
-    """Lengths of the data: of the model's own, or of the arrays that the density captures."""
+    """Numbers of rows: of the model's data, or of the arrays that the density captures."""
     if context.num_data:
         return {context.num_data}
     return {const.shape[0] for const in closed.consts if jnp.ndim(const) > 0} - {1}
@@ -123,7 +122,7 @@ def _sum_hint(shape: tuple[int, ...], rows: set[int]) -> str:
         return (
             f" Two axes have the {long[0]} rows of the data: arrays of shapes `({long[0]}, 1)` and "
             f"`({long[0]},)` were broadcast against each other. Give both the same shape, e.g. "
-            "`y[:, 0]`, and then sum over the rows, `.sum()`."
+            "`y[:, 0]`, then sum over the rows, `.sum()`."
         )
     if long:
         return (
@@ -131,5 +130,5 @@ def _sum_hint(shape: tuple[int, ...], rows: set[int]) -> str:
             "`log_likelihood.sum()`."
         )
     if all(size == 1 for size in shape):
-        return " It holds one value: return `value[0]`, or `.sum()`."
-    return " Return its `.sum()`, if the entries are independent."
+        return " It holds one value: return `value[0]` or `value.sum()`."
+    return " Return its `.sum()` if the entries are independent."

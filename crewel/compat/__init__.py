@@ -1,1 +1,1 @@
-"""Other packages' programming interfaces on Crewel's driver."""
+"""Programming interfaces of other packages, implemented with Crewel's driver."""

@@ -1,8 +1,8 @@
 """Scores of a posterior predictive on held-out rows, from plain arrays.
 
-Everywhere: C chains, D draws per chain, N data rows, K classes. Arrays in (NumPy or JAX), Python
-floats or NumPy arrays out, sums in float64. Arrays with a chain and a draw axis are read in blocks
-of rows, so that scoring a large array needs little memory beside it.
+Notation: C chains, D draws per chain, N data rows, K classes. Functions take NumPy or JAX arrays,
+sum in float64 and return Python floats or NumPy arrays. Arrays with a chain and a draw axis are
+read in blocks of rows, so scoring a large array needs little extra memory.
 """
 
 from crewel.metrics.classification import ReliabilityCurve as ReliabilityCurve

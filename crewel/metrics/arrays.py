@@ -1,4 +1,4 @@
-"""Shapes of the arrays that scores take, and reading them in blocks."""
+"""Check the shapes of the arrays to score, and read them in blocks."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ BLOCK = 2**22  # numbers held in float64 at a time: 32 MiB
 
 
 def as_draws(draws: ArrayLike, name: str) -> np.ndarray:
-    """An array `(chain, draw, row, ...)`, or an error that names it."""
+    """Return an array `(chain, draw, row, ...)`, or raise an error that names it."""
     draws = np.asarray(draws)
     if draws.ndim < 3 or draws.size == 0:
         raise ValueError(
@@ -20,18 +20,18 @@ def as_draws(draws: ArrayLike, name: str) -> np.ndarray:
 
 
 def as_log_likelihood(log_likelihood: ArrayLike) -> np.ndarray:
-    """An array `(chain, draw, row)`, or an error."""
+    """Return an array `(chain, draw, row)`, or raise."""
     values = as_draws(log_likelihood, "log_likelihood")
     if values.ndim != 3:
         raise ValueError(
             f"`log_likelihood` has shape {values.shape} but must be (chains, draws, rows). "
-            "Sum it over the output axes of a row first."
+            "Sum it over the output axes of each row first."
         )
     return values
 
 
 def check_rows(log_likelihood: np.ndarray, y: np.ndarray) -> None:
-    """Raise where likelihoods and targets differ in rows."""
+    """Raise if likelihoods and targets have different numbers of rows."""
     if log_likelihood.shape[2] != len(y):
         raise ValueError(
             f"`log_likelihood` has shape {log_likelihood.shape}, {log_likelihood.shape[2]} rows, "
@@ -40,7 +40,7 @@ def check_rows(log_likelihood: np.ndarray, y: np.ndarray) -> None:
 
 
 def row_blocks(draws: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
-    """Slices of the row axis, each with its rows in float64, at most `BLOCK` numbers."""
+    """Yield slices of the row axis and their rows in float64, at most `BLOCK` numbers each."""
     step = max(1, BLOCK // draws[:, :, :1].size)
     for start in range(0, draws.shape[2], step):
         rows = slice(start, start + step)

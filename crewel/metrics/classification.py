@@ -1,4 +1,4 @@
-"""Scores of predictions that are class probabilities."""
+"""Scores of predicted class probabilities."""
 
 from typing import NamedTuple
 
@@ -21,7 +21,7 @@ def accuracy(probabilities: ArrayLike, y: ArrayLike) -> float:
         A fraction; ties go to the lower label.
 
     Raises:
-        ValueError: As `class_labels`.
+        ValueError: As for `class_labels`.
 
     Examples:
         >>> from crewel import metrics
@@ -36,7 +36,7 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
     """Brier score in its original multi-class form, from 0 (best) to 2.
 
     `mean_n sum_k (p_nk - [y_n = k])^2` (Brier 1950, "Verification of forecasts expressed in terms
-    of probability"). With two classes it is twice the score that looks at one class only.
+    of probability"). With two classes it is twice the score of a single class.
 
     Args:
         probabilities: Mean over chains and draws, shape (N, K).
@@ -46,7 +46,7 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
         The score.
 
     Raises:
-        ValueError: As `class_labels`.
+        ValueError: As for `class_labels`.
 
     Examples:
         >>> from crewel import metrics
@@ -85,7 +85,7 @@ def reliability_curve(
         A `ReliabilityCurve`.
 
     Raises:
-        ValueError: As `class_labels`, or `num_bins` is less than 1.
+        ValueError: As for `class_labels`, or `num_bins` is less than 1.
 
     Examples:
         >>> from crewel import metrics
@@ -123,7 +123,7 @@ def ece(probabilities: ArrayLike, y: ArrayLike, num_bins: int = 15) -> float:
         The error.
 
     Raises:
-        ValueError: As `reliability_curve`.
+        ValueError: As for `reliability_curve`.
 
     Examples:
         >>> from crewel import metrics
@@ -149,7 +149,7 @@ def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
         `{"total", "aleatoric", "epistemic"}`, each of shape (N,), between 0 and log K.
 
     Raises:
-        ValueError: The shape is not (C, D, N, K), or a row is no probability vector.
+        ValueError: The shape is not (C, D, N, K), or a row is not a probability vector.
 
     Examples:
         >>> from crewel import metrics
@@ -169,14 +169,14 @@ def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
         total = entr(block.mean(axis=(0, 1))).sum(axis=-1)
         parts.append((total, entr(block).sum(axis=-1).mean(axis=(0, 1))))
     total, aleatoric = (np.concatenate(part) for part in zip(*parts, strict=True))
-    epistemic = np.maximum(total - aleatoric, 0.0)  # rounding alone makes it negative
+    epistemic = np.maximum(total - aleatoric, 0.0)  # only rounding makes it negative
     return {"total": total, "aleatoric": aleatoric, "epistemic": epistemic}
 
 
 def classification_scores(
     log_likelihood: ArrayLike, probability_draws: ArrayLike, y: ArrayLike
 ) -> dict[str, float]:
-    """Every score of a classification, by name.
+    """All scores of a classification, by name.
 
     Args:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
@@ -188,7 +188,7 @@ def classification_scores(
         `{"lppd", "accuracy", "brier", "ece"}`, the last with 15 bins.
 
     Raises:
-        ValueError: The shapes do not fit, or as `class_labels`.
+        ValueError: The shapes do not match, or as for `class_labels`.
 
     Examples:
         >>> import numpy as np
@@ -220,7 +220,7 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
         `probabilities` in float64, labels in int64.
 
     Raises:
-        ValueError: Wrong shapes, rows that are no probability vectors, or labels out of range.
+        ValueError: Wrong shapes, rows that are not probability vectors, or labels out of range.
 
     Examples:
         >>> from crewel import metrics
@@ -231,8 +231,8 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
     if probabilities.ndim != 2 or probabilities.size == 0:
         raise ValueError(
             f"`probabilities` has shape {probabilities.shape} (with `y` of shape {y.shape}) but "
-            "must be (rows, classes). For draws take the mean over chains and draws; for two "
-            "classes given as one number, `np.stack([1 - p, p], axis=-1)`."
+            "must be (rows, classes). For draws, take the mean over chains and draws; for one "
+            "probability of two classes, `np.stack([1 - p, p], axis=-1)`."
         )
     num_rows, num_classes = probabilities.shape
     if y.shape != (num_rows,):
@@ -254,6 +254,6 @@ def _check_probabilities(probabilities: np.ndarray, name: str) -> None:
     if not (np.all(probabilities >= 0) and np.all(error < 0.01)):  # NaN fails too
         raise ValueError(
             f"`{name}` must be non-negative and sum to 1 over the last axis; the smallest is "
-            f"{probabilities.min():.3g} and a sum is off by {error.max():.3g}. For logits, pass "
+            f"{probabilities.min():.3g} and one sum is off by {error.max():.3g}. For logits, pass "
             "`jax.nn.softmax(logits)`."
         )

@@ -19,7 +19,7 @@ def lppd(log_likelihood: ArrayLike) -> float:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
 
     Returns:
-        The score; a row that every draw finds impossible makes it `-inf`.
+        The score; `-inf` if a row has probability zero under every draw.
 
     Raises:
         ValueError: The shape is not (C, D, N), or an axis is empty.
@@ -39,7 +39,7 @@ def lppd(log_likelihood: ArrayLike) -> float:
 def cumulative_lppd(
     log_likelihood: ArrayLike, over: Literal["chain", "draw"] = "chain"
 ) -> np.ndarray:
-    """LPPD with the first 1, 2, ... chains (or draws): where it is flat, more do not help.
+    """LPPD of the first 1, 2, ... chains (or draws): once it is flat, more do not help.
 
     Entry i is `lppd(log_likelihood[:i + 1])` over chains and `lppd(log_likelihood[:, :i + 1])` over
     draws; the last entry is the LPPD of all. Follows Sommer et al. 2024, "Connecting the dots: is
@@ -53,7 +53,7 @@ def cumulative_lppd(
         Nats per row, shape (C,) or (D,).
 
     Raises:
-        ValueError: The shape is not (C, D, N), or `over` is another word.
+        ValueError: The shape is not (C, D, N), or `over` is neither.
 
     Examples:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Scores of predictions that are numbers."""
+"""Scores of numerical predictions."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ def rmse(mean_prediction: ArrayLike, y: ArrayLike) -> float:
 
     Args:
         mean_prediction: Mean over chains and draws, shape (N, ...).
-        y: Observed, the same shape. `(N, 1)` against `(N,)` is refused, not broadcast.
+        y: Observations, the same shape. `(N, 1)` against `(N,)` is an error, not broadcast.
 
     Returns:
         `sqrt(mean((mean_prediction - y)^2))`, the mean over rows and outputs.
@@ -29,7 +29,7 @@ def rmse(mean_prediction: ArrayLike, y: ArrayLike) -> float:
     if mean_prediction.shape != y.shape or y.size == 0:
         raise ValueError(
             f"`mean_prediction` has shape {mean_prediction.shape} and `y` {y.shape}: they must be "
-            "equal and not empty. Reshape one of them (they would broadcast in silence)."
+            "equal and not empty. Reshape one of them; broadcasting would hide the error."
         )
     return float(np.sqrt(np.mean((mean_prediction - y) ** 2)))
 
@@ -41,14 +41,14 @@ def coverage(y_draws: ArrayLike, y: ArrayLike, level: float = 0.9) -> float:
 
     Args:
         y_draws: Draws of the posterior predictive (noise included), shape (C, D, N, ...).
-        y: Observed, shape (N, ...).
+        y: Observations, shape (N, ...).
         level: Probability of the interval, between 0 and 1.
 
     Returns:
         A fraction, the mean over rows and outputs.
 
     Raises:
-        ValueError: The shapes do not fit, or `level` is not between 0 and 1.
+        ValueError: The shapes do not match, or `level` is not between 0 and 1.
 
     Examples:
         >>> import numpy as np
@@ -97,13 +97,13 @@ def crps(y_draws: ArrayLike, y: ArrayLike) -> float:
 
     Args:
         y_draws: Draws of the posterior predictive (noise included), shape (C, D, N, ...).
-        y: Observed, shape (N, ...).
+        y: Observations, shape (N, ...).
 
     Returns:
         The mean over rows and outputs.
 
     Raises:
-        ValueError: The shapes do not fit, or there is only one draw.
+        ValueError: The shapes do not match, or there is only one draw.
 
     Examples:
         >>> from crewel import metrics
@@ -164,20 +164,20 @@ def regression_scores(
     *,
     level: float = 0.9,
 ) -> dict[str, float]:
-    """Every score of a regression, by name.
+    """All scores of a regression, by name.
 
     Args:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
         y_draws: Draws of the posterior predictive (noise included), shape (C, D, N, ...).
         mean_draws: Mean of the likelihood of each draw, shape (C, D, N, ...).
-        y: Observed, shape (N, ...).
+        y: Observations, shape (N, ...).
         level: Probability of the central interval.
 
     Returns:
         `{"lppd", "rmse", "crps", "coverage", "interval_width"}`.
 
     Raises:
-        ValueError: The shapes do not fit.
+        ValueError: The shapes do not match.
 
     Examples:
         >>> import numpy as np

@@ -1,10 +1,12 @@
-"""How a `FunctionReport` reads: tables over predictions and over chains, and the verdict."""
+"""The text of a `FunctionReport`: a table of predictions, a table of chains, the verdict."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from crewel.core.text import count
 
 if TYPE_CHECKING:
     from crewel.posterior.function_space import FunctionReport
@@ -19,7 +21,7 @@ def _prediction_table(r: FunctionReport) -> list[str]:
     number = len(r.rhat)
     with np.errstate(all="ignore"):
         relative_mcse = r.mcse / r.sd
-    rows = [  # label, values over inputs, the bad end (quantile), format
+    rows = [  # label, values per input, quantile of the worst value, format
         ("R-hat", r.rhat, 1.0, ".3f"),
         ("R-hat within a chain", r.within_rhat, 1.0, ".3f"),
         ("ESS, bulk", r.ess, 0.0, ".0f"),
@@ -27,8 +29,8 @@ def _prediction_table(r: FunctionReport) -> list[str]:
         ("MCSE / sd", relative_mcse, 1.0, ".3g"),
     ]
     lines = [
-        f"{number} predictions, {r.num_chains} chain{'s' * (r.num_chains > 1)} of "
-        f"{r.num_draws} draws",
+        f"{count(number, 'prediction')}, {count(r.num_chains, 'chain')} of "
+        f"{count(r.num_draws, 'draw')}",
         f"  {'over predictions':<22}{'median':>10}{'worst 5 %':>11}{'worst':>10}  at",
     ]
     for label, values, bad, spec in rows:
@@ -52,7 +54,7 @@ def _chain_table(r: FunctionReport) -> list[str]:
     lines = [
         f"LPPD, nats per row: {pooled:.3f} pooled"
         + ("" if r.baseline_lppd is None else f", {r.baseline_lppd:.3f} constant predictor"),
-        f"  {'chain':<12}{'alone':>10}{'minus pooled':>14}{'chains up to it':>17}",
+        f"  {'chain':<12}{'alone':>10}{'minus pooled':>14}{'cumulative':>17}",
     ]
     shown = 12 if r.num_chains > 14 else r.num_chains
     for chain in range(shown):

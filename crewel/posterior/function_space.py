@@ -1,11 +1,11 @@
-"""Convergence of a network's posterior, judged on its predictions.
+"""Convergence of a network's posterior, judged by its predictions.
 
-The hidden units of a network can be permuted (and their signs or scales exchanged) without any
-change of its function, so two chains can agree on every prediction and on no weight: R-hat of
-weights says nothing. R-hat, ESS and MCSE of the *predictions* at chosen inputs do.
+The hidden units of a network can be permuted (and their signs or scales exchanged) without changing
+its function, so two chains can agree on every prediction and on no weight: R-hat of the weights
+says nothing about convergence. R-hat, ESS and MCSE of the *predictions* at chosen inputs do.
 
-Everywhere: `f` holds network outputs at M chosen inputs (several outputs per input flattened), of
-shape (C, D, M) for C chains of D draws. The statistics themselves are ArviZ's.
+Notation: `f` holds the network's outputs at M chosen inputs (several outputs per input flattened),
+with shape (C, D, M) for C chains of D draws. The statistics are ArviZ's.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from crewel.posterior import function_report
 
 RHAT_LIMIT = 1.01  # Vehtari et al. 2021
 ESS_LIMIT_PER_CHAIN = 100  # the same, 400 for four chains
-STEADY_LIMIT = 1.1  # for the short pieces of one chain; Gelman and Rubin 1992
+STEADY_LIMIT = 1.1  # for the halves of one chain; Gelman and Rubin 1992
 
 
 def function_rhat(f: ArrayLike) -> np.ndarray:
@@ -33,7 +33,7 @@ def function_rhat(f: ArrayLike) -> np.ndarray:
         f: Predictions, shape (C, D, M).
 
     Returns:
-        Shape (M,). NaN where it does not exist: one chain, fewer than 4 draws, or a prediction that
+        Shape (M,). NaN where it is not defined: one chain, fewer than 4 draws, or a prediction that
         never changes or is not finite.
 
     Raises:
@@ -51,12 +51,12 @@ def function_rhat(f: ArrayLike) -> np.ndarray:
 
 
 def within_chain_rhat(f: ArrayLike) -> np.ndarray:
-    """R-hat of the pieces of each chain: does a chain, on its own, still drift?
+    """R-hat between the two halves of each chain: high if the chain still drifts.
 
-    Each chain is cut in two and the halves go to `function_rhat` as two chains. Near 1 for chains
-    that are steady in different modes, where `function_rhat` is far from 1: for networks the usual
-    case (chain-wise R-hat of Sommer et al. 2024, "Connecting the dots: is mode-connectedness the
-    key to feasible sample-based inference in Bayesian neural networks?").
+    The halves of each chain are passed to `function_rhat` as two chains. The result is near 1 for
+    chains that are steady in different modes, where `function_rhat` is far from 1, which is the
+    usual case for networks (chain-wise R-hat of Sommer et al. 2024, "Connecting the dots: is
+    mode-connectedness the key to feasible sample-based inference in Bayesian neural networks?").
 
     Args:
         f: Predictions, shape (C, D, M).
@@ -143,24 +143,24 @@ def _statistic(name: str, f: ArrayLike) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FunctionReport:
-    """What `report` found; printing it gives a table.
+    """The result of `report`, which prints as a table.
 
     Attributes:
         num_chains: C.
         num_draws: D, per chain.
         rhat: R-hat per input, shape (M,).
-        within_rhat: R-hat of the pieces of each chain, shape (C, M).
+        within_rhat: R-hat between the halves of each chain, shape (C, M).
         ess: Bulk ESS per input, shape (M,).
         mcse: MCSE of the mean prediction per input, shape (M,).
         sd: Standard deviation of the prediction per input over all draws, shape (M,).
         chain_lppd: LPPD of each chain alone, shape (C,), nats per row; None without likelihoods.
-        cumulative_lppd: LPPD of the first 1, ..., C chains, shape (C,), or None; its last entry is
-            that of all chains pooled.
+        cumulative_lppd: LPPD of the first 1, ..., C chains, shape (C,), or None; the last entry
+            pools all chains.
         baseline_lppd: LPPD of the constant predictor, or None.
         non_finite_chains: Chains with a prediction that is NaN or infinite.
         dead_chains: Chains whose LPPD is not above `baseline_lppd`.
-        missing: What could not be computed and why, a sentence each.
-        verdict: What it comes to and what to do, in one line.
+        missing: What could not be computed and why, one sentence each.
+        verdict: The conclusion and what to do, in one line.
     """
 
     num_chains: int
@@ -179,7 +179,7 @@ class FunctionReport:
     verdict: str
 
     def __repr__(self) -> str:
-        """The table."""
+        """The report as a table."""
         return function_report.text(self)
 
 
@@ -192,13 +192,15 @@ def report(
 
     Args:
         f: Predictions at M chosen inputs, shape (C, D, M).
-        log_likelihood: Pointwise, at held-out rows, shape (C, D, N). Gives the LPPD of each chain.
-        baseline_log_likelihood: Of a constant predictor on the same rows (the mean and standard
-            deviation of the training targets, or the class frequencies): shape (N,), or their mean.
-            Gives the dead chains, those that are no better.
+        log_likelihood: Pointwise log likelihood of held-out rows, shape (C, D, N), for the LPPD of
+            each chain.
+        baseline_log_likelihood: Log likelihood of the same rows under a constant predictor (the
+            mean and standard deviation of the training targets, or the class frequencies), shape
+            (N,), or its mean. Chains that are not better are dead.
 
     Returns:
-        A `FunctionReport`. It never fails for few chains or draws; `missing` says what it lacks.
+        A `FunctionReport`. Few chains or draws are not an error; `missing` lists what they rule
+        out.
 
     Raises:
         ValueError: Wrong shapes, or a baseline without `log_likelihood`.
@@ -227,7 +229,7 @@ def report(
     if baseline_log_likelihood is not None:
         baseline = _baseline(baseline_log_likelihood, log_likelihood)
     if baseline is not None and chain_lppd is not None:
-        dead = _where(~(chain_lppd > baseline))  # a NaN is dead too
+        dead = _where(~(chain_lppd > baseline))  # a chain whose LPPD is NaN is dead
     rhat, within, ess = function_rhat(f), within_chain_rhat(f), function_ess(f)
     non_finite = _where(~np.isfinite(f).all(axis=(1, 2)))
     with np.errstate(invalid="ignore"):
@@ -258,48 +260,48 @@ def _verdict(
     non_finite: Sequence[int],
     dead: Sequence[int],
 ) -> list[str]:
-    """The faults found, worst first, each with what to do."""
-    faults, number = [], len(rhat)
+    """The problems found, worst first, each with what to do."""
+    problems, number = [], len(rhat)
     if non_finite:
         verb = "has" if len(non_finite) == 1 else "have"
-        faults.append(
+        problems.append(
             f"{name_chains(non_finite, num_chains)} {verb} predictions that are not finite: rerun "
             "with a smaller step size"
         )
     if dead:
-        verb = "is" if len(dead) == 1 else "are"
-        faults.append(
+        verb, them = ("is", "it") if len(dead) == 1 else ("are", "them")
+        problems.append(
             f"{name_chains(dead, num_chains)} {verb} no better than a constant predictor: "
-            + ("leave out" if len(dead) < num_chains else "check data and prior")
+            + (f"leave {them} out" if len(dead) < num_chains else "check data and prior")
             + " or warm start"
         )
     high, far = rhat > RHAT_LIMIT, rhat > STEADY_LIMIT
     drift = within > STEADY_LIMIT
     if far.any() and (within[:, far] <= STEADY_LIMIT).all():  # false where it is NaN
-        faults.append(
+        problems.append(
             f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
             "function space, each steady in its own mode; warm start, or add chains until the "
             "cumulative LPPD is flat"
         )
     elif high.any():
-        faults.append(
+        problems.append(
             f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
             "function space; run longer or warm start"
         )
     elif drift.any():
         drifting = _where(drift.any(axis=1))
         verb = "drifts" if len(drifting) == 1 else "drift"
-        faults.append(f"{name_chains(drifting, num_chains)} still {verb}: run longer")
+        problems.append(f"{name_chains(drifting, num_chains)} still {verb}: run longer")
     limit = ESS_LIMIT_PER_CHAIN * num_chains
-    if (low := (ess < limit) & ~high).any():  # chains that disagree have a low ESS by that alone
-        faults.append(f"ESS below {limit} at {low.sum()} of {number} predictions: run longer")
-    if faults:
-        return faults
+    if (low := (ess < limit) & ~high).any():  # chains that disagree always have a low ESS
+        problems.append(f"ESS below {limit} at {low.sum()} of {number} predictions: run longer")
+    if problems:
+        return problems
     judged = np.isfinite(rhat).sum()
     if judged == 0:
-        return ["no fault found, but R-hat does not exist here: run more chains or draws to judge"]
+        return ["no problem found, but R-hat is not defined: run more chains or draws to judge"]
     where = f"{judged} of {number} predictions"
-    return [f"no fault found: R-hat at most {RHAT_LIMIT}, ESS at least {limit}, at {where}"]
+    return [f"no problem found: R-hat at most {RHAT_LIMIT}, ESS at least {limit}, at {where}"]
 
 
 def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[str, ...]:
@@ -307,11 +309,11 @@ def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[s
     were = f"are {num_draws}" if num_draws > 1 else "is 1"
     missing = []
     if num_chains < 2:
-        missing.append("R-hat between chains: it needs 2 chains or more, there is 1")
+        missing.append("R-hat between chains: it needs at least 2 chains, there is 1")
     if num_draws < 4:
-        missing.append(f"R-hat, ESS, MCSE: they need 4 draws or more per chain, there {were}")
+        missing.append(f"R-hat, ESS, MCSE: they need at least 4 draws per chain, there {were}")
     if num_draws < 8:
-        missing.append(f"R-hat within a chain: it needs 8 draws or more, there {were}")
+        missing.append(f"R-hat within a chain: it needs at least 8 draws, there {were}")
     if constant := int(np.sum(np.all(f == f[:1, :1], axis=(0, 1)))):
         missing.append(f"R-hat at {constant} of {number} predictions: the prediction never changes")
     if not has_likelihood:

@@ -25,13 +25,13 @@ import crewel as cw
 @pytest.mark.parametrize(
     ("likelihood", "message"),
     [
-        (lambda p, b: log_likelihood(p, b).sum(), "summed already"),
+        (lambda p, b: log_likelihood(p, b).sum(), "already summed"),
         (
             lambda p, b: dist.Normal(b["x"] @ p["w"], 1.0).log_prob(b["y"][:, None]),
             "every datum is compared with every other",
         ),
         (lambda p, b: jnp.stack([log_likelihood(p, b)] * 2, 1), "Sum the values of each row"),
-        (lambda p, b: log_likelihood(p, b)[:-1], "first axis must be that of the rows"),
+        (lambda p, b: log_likelihood(p, b)[:-1], "first axis must be the rows"),
     ],
 )
 def test_one_likelihood_value_a_row(likelihood, message):
@@ -95,8 +95,8 @@ def test_likelihood_and_data_of_different_shapes(outputs, distribution, y, words
 
 
 def test_matching_likelihoods_pass():
-    assert check("likelihood shape", regression()).message == "One value a row, (20,)."
-    assert "Normal (20,) over `y` (20,)" in check("likelihood shape", network()).message
+    assert check("likelihood shape", regression()).message == "One value per row, shape (20,)."
+    assert "Normal (20,) for `y` (20,)" in check("likelihood shape", network()).message
     assert check("likelihood shape", GOOD).status == "skipped"
 
 

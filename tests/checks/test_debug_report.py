@@ -139,7 +139,7 @@ def test_later_checks_are_skipped_with_the_reason():
     report = cw.Model(lambda p: -(p["w"] ** 2), {"w": jnp.ones(3)}).debug(0, verbosity=0)
     assert [check.name for check in report.failed] == ["log density shape"]
     assert report["initial states"].status == "skipped"
-    assert report["initial states"].message == "Not run: `log density shape` comes first."
+    assert report["initial states"].message == "Not run: it depends on `log density shape`."
     assert report["gradient norms"].details["because"] == "log density shape"
     names = {rule.name for rule in RULES}
     assert all(set(rule.needs) <= names for rule in RULES)
@@ -162,7 +162,7 @@ def test_unknown_keyword_and_a_missing_need(model):
     assert not report
     assert "Did you mean `num_chains`?" in report["keywords"].message
     assert report["forecast"].status == "skipped"
-    with pytest.raises(TypeError, match="`kwargs` are those of an algorithm"):
+    with pytest.raises(TypeError, match="`kwargs` are the keywords of an algorithm"):
         model.debug(0, kwargs={"num_chains": 2})
 
 
@@ -216,5 +216,5 @@ def test_slow_densities_without_rows_skip_what_needs_many_evaluations(monkeypatc
     report = cw.Model(lambda p: -jnp.sum(p["w"] ** 2), {"w": jnp.ones(3)}).debug(0, verbosity=0)
     assert report
     assert report["gradient and differences"].status == "skipped"
-    assert "cannot be subsampled" in report["tails"].message
-    assert "`init='uniform'`, of which 1 looked at." in report["initial states"].message
+    assert "too slow to be evaluated this often" in report["tails"].message
+    assert "`init='uniform'`, 1 of them checked." in report["initial states"].message

@@ -26,10 +26,10 @@ def test_priors_for_every_leaf():
         return cw.Model(normal, W, priors=PriorTable(priors, {"w": (3,)}))
 
     missing = check("priors", with_table({}))
-    assert missing.status == "failed" and "`w` has no prior" in missing.message
+    assert missing.status == "failed" and "no prior for `w`" in missing.message
     improper = check("priors", with_table({"w": dist.ImproperUniform(positive, (), ())}))
     assert improper.status == "failed" and "ImproperUniform" in improper.message
-    assert check("priors", network()).message == "2 priors over 3 leaves."
+    assert check("priors", network()).message == "2 priors for 3 leaves."
     assert check("priors", GOOD).status == "skipped"
 
 
@@ -100,7 +100,7 @@ def test_tails_that_cannot_be_normalised(density, transform, leaf):
     point = {"a": jnp.ones(()), "b": jnp.ones(2)}
     found = check("tails", cw.Model(density, point, transform))
     assert found.status == "failed"
-    assert f"does not fall far out along `{leaf}`" in found.message
+    assert f"does not decrease far out along `{leaf}`" in found.message
     assert found.details["leaves"] == [leaf]
 
 

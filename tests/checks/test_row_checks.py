@@ -20,7 +20,7 @@ import crewel as cw
         ),
         (
             lambda p, b: dist.Normal((b["x"] - b["x"].mean(0)) @ p["w"], 1.0).log_prob(b["y"]),
-            "It depends on what the other rows are",
+            "It depends on the other rows",
         ),
     ],
 )
@@ -50,7 +50,7 @@ def test_rows_that_are_averaged_or_paired():
         return normal(p) - 0.5 * jnp.sum((data["y"][:, None] - data["x"] @ p["w"]) ** 2)
 
     found = check("rows summed", cw.Model(paired, W, data={"x": X, "y": Y}))
-    assert found.status == "failed" and "as `(N, 1)` against `(N,)` does" in found.message
+    assert found.status == "failed" and "as in `(N, 1)` against `(N,)`" in found.message
     right = check("rows summed", joint(jnp.sum))
     assert right.status == "passed"
     once, twice, thrice = right.details["values"]
@@ -62,7 +62,7 @@ def test_minibatches_that_are_biased():
         return log_prior(p) + 2 * log_likelihood(p, data).sum()
 
     found = check("minibatches", regression(log_density=twice))
-    assert found.status == "failed" and "would sample another posterior" in found.message
+    assert found.status == "failed" and "would sample a different posterior" in found.message
 
     @jax.custom_jvp
     def frozen(value):
@@ -79,6 +79,6 @@ def test_minibatches_that_are_biased():
 
 def test_minibatches_that_are_not():
     found = check("minibatches", regression())
-    assert found.status == "passed" and "Over 2 batches of 10 rows" in found.message
+    assert found.status == "passed" and "Averaged over 2 batches of 10 rows" in found.message
     np.testing.assert_allclose(found.details["batches"].mean(), found.details["full"], rtol=1e-5)
     assert check("minibatches", GOOD).status == "skipped"

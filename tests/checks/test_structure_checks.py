@@ -22,12 +22,12 @@ def test_mixed_and_low_precision_are_named_and_python_numbers_said():
     mixed = cw.Model(normal, {"a": jnp.ones(2, jnp.float16), "b": 1.0})
     found = check("test point", mixed)
     assert found.status == "warned"
-    assert "float16: `a`; float32: `b`. `b`, given as Python numbers" in found.message
+    assert "float16: `a`; float32: `b`. Python numbers, `b`, take JAX's default" in found.message
     low = check("test point", cw.Model(normal, {"a": jnp.ones(2, jnp.bfloat16)}))
     assert low.status == "warned" and "All leaves are bfloat16" in low.message
     fine = check("test point", cw.Model(normal, {"a": 1.0, "b": jnp.ones(3)}))
     assert fine.status == "passed"
-    assert fine.message == "4 parameters in 2 leaves, float32; `a` given as Python numbers."
+    assert fine.message == "4 parameters in 2 leaves, float32; Python numbers: `a`."
 
 
 def test_structure_notices_a_changed_type():
@@ -43,7 +43,7 @@ def test_structure_notices_a_changed_type():
     )
     found = check("structure", model)
     assert found.status == "failed"
-    assert "`w` is float16 in the test point and float32 after the transform" in found.message
+    assert "`w` is float16 in the test point, but float32 after the transform" in found.message
     assert check("structure", cw.Model(normal, W, exp)).status == "passed"
 
 
@@ -57,8 +57,8 @@ def test_structure_notices_other_trees_and_shapes():
         changed._target = type(model._target)(**target)
         return check("structure", changed)
 
-    assert "The transform makes PyTreeDef" in with_forward(lambda u: [u["w"]]).message
-    assert "(3,) in the test point and (1,)" in with_forward(lambda u: {"w": u["w"][:1]}).message
+    assert "The transform returns PyTreeDef" in with_forward(lambda u: [u["w"]]).message
+    assert "(3,) in the test point, but (1,)" in with_forward(lambda u: {"w": u["w"][:1]}).message
 
 
 @pytest.mark.parametrize(

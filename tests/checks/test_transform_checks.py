@@ -31,7 +31,7 @@ def test_inverse_that_is_none():
     [
         (lambda p: jnp.log(p["w"]).sum(), "It has the wrong sign"),
         (lambda p: jnp.zeros(()), "It is missing"),
-        (lambda p: -jnp.log(p["w"]).mean(), "It is another function's"),
+        (lambda p: -jnp.log(p["w"]).mean(), "It belongs to a different function"),
     ],
 )
 def test_wrong_log_determinant(ildj, message):
@@ -118,7 +118,7 @@ def test_transforms_that_mix_a_batch():
         initial_state={"w": jnp.arange(12.0).reshape(4, 3)},
     )
     found = check("batches of chains", model)
-    assert found.status == "failed" and "another `w` for chain" in found.message
+    assert found.status == "failed" and "a different `w` for chain" in found.message
 
 
 def test_dimension_of_the_unconstrained_space():

@@ -209,7 +209,7 @@ def test_every_default_is_understood(normal):
             except ImportError as error:  # the lane bayeux has a flowMC of its own time
                 assert "needs a newer `flowMC`" in str(error)
                 continue
-            names = {method.dialect.words.get(name, name) for name in method.dialect.defaults}
+            names = {method.dialect.renamed.get(name, name) for name in method.dialect.defaults}
             assert names - accepted <= {"chain_method"}, method.name
     fit = normal.vi.tfp_factored_surrogate_posterior if bx.vi.__all__ else None
     if fit is not None:

@@ -87,7 +87,7 @@ def test_report_holds_the_single_statistics():
 
 def test_verdict_of_good_chains():
     verdict = fs.report(noise(4, 1000, 20)).verdict
-    fine = "no fault found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
+    fine = "no problem found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
     assert verdict == fine
 
 
@@ -156,8 +156,8 @@ def test_one_chain_says_that_rhat_is_missing_and_still_sees_drift():
     f = noise(1, 1000, 4)
     steady = fs.report(f)
     assert np.isnan(steady.rhat).all()
-    assert "R-hat between chains: it needs 2 chains or more, there is 1" in steady.missing
-    assert steady.verdict.startswith("no fault found, but R-hat does not exist here")
+    assert "R-hat between chains: it needs at least 2 chains, there is 1" in steady.missing
+    assert steady.verdict.startswith("no problem found, but R-hat is not defined")
     assert "chain 0 still drifts" in fs.report(f + np.linspace(0, 9, 1000)[:, None]).verdict
 
 

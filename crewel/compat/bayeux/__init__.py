@@ -1,7 +1,8 @@
-"""bayeux's programming interface (0.1.15) on today's JAX: `import crewel.compat.bayeux as bx`.
+"""bayeux's programming interface (0.1.15) on current JAX: `import crewel.compat.bayeux as bx`.
 
 Constructors, namespaces, method names, keywords, defaults, results and the debugger's output are
-bayeux's; the work is Crewel's. What differs is listed in the documentation, "Coming from bayeux".
+bayeux's; Crewel does the work. The page "Coming from bayeux" of the documentation lists the
+differences.
 """
 
 from types import SimpleNamespace as _SimpleNamespace

@@ -1,4 +1,4 @@
-"""bayeux's debugger: nine steps, its words and its marks, with checks that fire."""
+"""bayeux's debugger: its nine steps, texts and marks, with checks that work."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _SIZES = ("num_chains", "num_particles", "batch_size", "chains")
 
 
 class _Marks:
-    """What stands for a step that passed or failed; `engaged` brings surprises."""
+    """The mark of a step that passed or failed; drawn at random if `engaged`."""
 
     def __init__(self):
-        """Start sober."""
+        """Start with the plain marks."""
         self.engaged = False
         self._marks = {True: "✓👍🐶🌈🚀💪🎉🙌", False: "×❌👎💀"}
 
     def __call__(self, passed: bool) -> str:
-        """A mark."""
+        """The mark for one outcome."""
         marks = self._marks[passed]
         return random.choice(marks) if self.engaged else marks[0]
 
@@ -41,27 +41,27 @@ def _nan(tree: Any) -> bool:
 
 
 class _State:
-    """What the steps look at, computed when first asked for."""
+    """The values that the steps check, computed on first use."""
 
     def __init__(self, method: Any, seed: Any, kwargs: Mapping[str, Any], verbosity: int):
-        """Hold the arguments."""
+        """Store the arguments."""
         self.method, self.seed, self.verbosity = method, seed, verbosity
         self.given = kwargs
 
     def shown(self, tree: Any, name: str) -> str:
-        """A tree's shapes, or from verbosity 4 on its values."""
+        """The shapes of a tree, or its values at verbosity 4 and above."""
         if self.verbosity == 3:
             return f"{name} has shape\n{jax.tree.map(jnp.shape, tree)!r}"
         return f"{name} is\n{tree!r}"
 
     @cached_property
     def kwargs(self) -> Any:
-        """The call's keywords by callable."""
+        """The keywords of the call, by callable."""
         return self.method.get_kwargs(**self.given)
 
     @property
     def number(self) -> int:
-        """Chains, particles or fits."""
+        """The number of chains, particles or fits."""
         sizes = [part[name] for part in self.kwargs.values() for name in _SIZES if name in part]
         return next(iter(sizes), 8)
 
@@ -87,12 +87,12 @@ class _State:
 
     @cached_property
     def position_density(self) -> Any:
-        """The density that is sampled, at the initial states."""
+        """The unconstrained density at the initial states."""
         return jax.vmap(self.method.target.log_density)(self.position)
 
     @cached_property
     def gradient(self) -> Any:
-        """Its gradient."""
+        """The gradient of that density, at the initial states."""
         return jax.vmap(jax.grad(self.method.target.log_density))(self.position)
 
 
@@ -162,32 +162,32 @@ _STEPS: tuple[tuple[str, Callable[[_State], tuple[bool, str]]], ...] = (
 )
 
 
-class _Voice:
-    """Says as much as the verbosity allows: marks, lines, or messages."""
+class _Writer:
+    """Prints marks, lines or messages, depending on the verbosity."""
 
     def __init__(self, printer: Callable[..., Any], verbosity: int):
-        """Hold the printer."""
+        """Store the printer and the verbosity."""
         self.printer, self.verbosity = printer, verbosity
 
     def begin(self, description: str) -> None:
-        """What the step does."""
+        """Print what the step does."""
         if self.verbosity >= 2:
             self.printer(description, end=" ", sep=" ")
 
     def mark(self, passed: bool, text: str = "") -> None:
-        """How it went."""
+        """Print whether the step passed."""
         if self.verbosity >= 3:
             self.printer(FunMode(passed), text, end="\n", sep=" ")
         elif self.verbosity > 0:
             self.printer(FunMode(passed), "", end=" ", sep="")
 
     def note(self, text: str) -> None:
-        """What was found."""
+        """Print what the step found."""
         if self.verbosity >= 3:
             self.printer(text, end="\n", sep=" ")
 
     def end(self, passed: bool) -> None:
-        """What parts the steps."""
+        """Print the separator after a step."""
         if self.verbosity == 2:
             self.printer("", end="\n", sep=" ")
         elif self.verbosity >= 3:
@@ -202,22 +202,22 @@ def debug(
     kwargs: Mapping[str, Any] | None,
     catch_exceptions: bool,
 ) -> bool:
-    """Run all nine steps; whether all passed."""
-    state, voice = _State(method, seed, kwargs or {}, verbosity), _Voice(printer, verbosity)
+    """Run all nine steps and return whether all of them passed."""
+    state, writer = _State(method, seed, kwargs or {}, verbosity), _Writer(printer, verbosity)
     results = []
     for description, step in _STEPS:
-        voice.begin(description)
+        writer.begin(description)
         try:
             passed, message = step(state)
-        except Exception as error:  # whatever a user's function raises is what is wrong
+        except Exception as error:  # a user's function may raise anything
             passed = False
-            voice.mark(False, f"Unexpected error!\n{error!r}")
+            writer.mark(False, f"Unexpected error!\n{error!r}")
             if not catch_exceptions:
                 raise
-            voice.note("Run with `catch_exceptions=False` to raise the full exception")
+            writer.note("Run with `catch_exceptions=False` to raise the full exception")
         else:
-            voice.mark(passed)
-            voice.note(message)
-        voice.end(passed)
+            writer.mark(passed)
+            writer.note(message)
+        writer.end(passed)
         results.append(passed)
     return all(results)

@@ -1,4 +1,4 @@
-"""Where bayeux starts chains."""
+"""Initial points of chains, as bayeux draws them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def uniform(
     num_points: int,
     key: Any,
 ) -> Point:
-    """Points that are uniform within (-2, 2) on the unconstrained space.
+    """Draw points uniformly from (-2, 2) on the unconstrained space.
 
     Args:
-        test_point: gives structure and shapes.
-        inverse_transform_fn: to the unconstrained space.
-        transform_fn: back; called for one point at a time.
-        num_points: how many.
+        test_point: a pytree with the structure and shapes of the parameters.
+        inverse_transform_fn: from parameters to the unconstrained space.
+        transform_fn: from the unconstrained space to parameters, for one point.
+        num_points: number of points.
         key: PRNG key.
 
     Returns:

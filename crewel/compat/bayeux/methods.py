@@ -1,4 +1,4 @@
-"""bayeux's methods: its names, keywords and defaults, translated to rows of Crewel."""
+"""bayeux's methods: its names, keywords and defaults, translated to Crewel's algorithms."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from crewel.run import driver
 
 
 class OptimizerResults(NamedTuple):
-    """What an optimizer returns; unpacks into three.
+    """The result of an optimizer, which unpacks into three parts.
 
     Attributes:
         params: leaves `(particle, ...)`.
-        state: the optimizer's own.
+        state: the optimizer's own state.
         loss: `(particle, step)`.
     """
 
@@ -40,15 +40,16 @@ class OptimizerResults(NamedTuple):
 
 @dataclass(frozen=True)
 class Dialect:
-    """How bayeux spells the calls of a backend.
+    """How bayeux names and presets the keywords of a backend.
 
     Attributes:
-        words: its keyword for a word of ours or for an option of the row, where they differ.
-        defaults: its defaults, by its keywords.
-        sizes_of: the callable under which `get_kwargs` shows the words; `""`: extra parameters.
+        renamed: our setting or the backend's option for each keyword of bayeux's that differs.
+        defaults: bayeux's defaults, by bayeux's keywords.
+        sizes_of: the callable under which `get_kwargs` lists numbers of chains and draws; if
+            empty, they are extra parameters.
     """
 
-    words: Mapping[str, str]
+    renamed: Mapping[str, str]
     defaults: Mapping[str, Any]
     sizes_of: str = ""
 
@@ -169,11 +170,11 @@ class Method:
 
     @property
     def target(self) -> Target:
-        """The density on the unconstrained space that this method works on."""
+        """The unconstrained density that this method works on."""
         return self.made(True).target(jacobian=not isinstance(self, Optimizer))
 
     def constrained_log_density(self) -> Any:
-        """The log density of an unconstrained point."""
+        """The log density as a function of an unconstrained point."""
         return self.target.log_density
 
     def get_initial_state(self, key: Any, num_chains: int = 8) -> Any:
@@ -190,7 +191,7 @@ class Method:
         )
 
     def get_kwargs(self, **kwargs: Any) -> dict[Any, dict[str, Any]]:
-        """Keywords of a call by the callable they go to, with defaults and `kwargs` put in."""
+        """The keywords of a call, by the callable that takes them: defaults updated by `kwargs`."""
         given = self._known(kwargs)
         defaults = {**self.row.defaults, **self.dialect.defaults, **given}
         found: dict[Any, dict[str, Any]] = {}
@@ -215,14 +216,14 @@ class Method:
         printer: Any = print,
         kwargs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Run bayeux's nine steps; whether all passed."""
+        """Run bayeux's nine steps and return whether all of them passed."""
         return debugging.debug(self, seed, verbosity, printer, kwargs, catch_exceptions)
 
     def _known(self, kwargs: Mapping[str, Any], stacklevel: int = 3) -> dict[str, Any]:
-        """The keywords that mean something here; a warning for each of the others."""
+        """Return the keywords that this method uses; warn about each of the others."""
         names = {
             *self.dialect.defaults,
-            *self.dialect.words,
+            *self.dialect.renamed,
             *settings_of(self.row),
             *backend_options(self.row),
         }
@@ -233,13 +234,13 @@ class Method:
         return {name: value for name, value in kwargs.items() if name in names}
 
     def _call(self, seed: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """The posterior, and the keywords that are bayeux's alone."""
+        """Run the call; return the posterior and the keywords that only bayeux has."""
         known = {**self.dialect.defaults, **self._known(kwargs, stacklevel=5)}
         own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
         if "num_samples" in known and known.get("thinning", 1) > 1:
-            known["num_samples"] //= known["thinning"]  # NumPyro counts what it then thins
+            known["num_samples"] //= known["thinning"]  # NumPyro counts draws before it thins them
         accepted = {*settings_of(self.row), *backend_options(self.row)}
-        call = {self.dialect.words.get(name, name): value for name, value in known.items()}
+        call = {self.dialect.renamed.get(name, name): value for name, value in known.items()}
         call = {name: value for name, value in call.items() if name in accepted}
         model = self.made(own.get("apply_transform", True))
         return driver.run(model, self.row, seed, **{"progress": False, **call}), own
@@ -249,9 +250,9 @@ class Sampler(Method):
     """A method of `model.mcmc`."""
 
     def __call__(self, seed: Any, **kwargs: Any) -> Any:
-        """Draws: as an ArviZ object, or with `return_pytree=True` as the parameters' own pytree.
+        """Draw samples, as an ArviZ object or (`return_pytree=True`) as a pytree of parameters.
 
-        Leaves of the pytree are `(chain, draw, ...)`, and `(draw, chain, ...)` of the `tfp_`
+        Leaves of the pytree are `(chain, draw, ...)`, but `(draw, chain, ...)` for the `tfp_`
         methods, as in bayeux.
         """
         post, own = self._call(seed, kwargs)
@@ -269,17 +270,17 @@ class Optimizer(Method):
     """A method of `model.optimize`."""
 
     def __call__(self, seed: Any, **kwargs: Any) -> OptimizerResults:
-        """The particles, the optimizer's state, and the loss of every step."""
+        """Return the particles, the optimizer's state and the loss of every step."""
         post, _ = self._call(seed, kwargs)
         params = jax.tree.map(lambda leaf: leaf[:, 0], post.draws)
         return OptimizerResults(params, post.state, post.losses)
 
 
 class Surrogate:
-    """What a fit found: draws of it, with a batch axis of independent fits."""
+    """A fitted distribution to sample from, with a batch axis of independent fits."""
 
     def __init__(self, post: Any, row: Algorithm):
-        """Hold the fits."""
+        """Store the fits."""
         self._post, self._row = post, row
         self.batch_shape = (post.num_chains,)
 
@@ -302,13 +303,13 @@ class Fit(Method):
     """A method of `model.vi`."""
 
     def __call__(self, seed: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """The fitted distribution with a batch axis of fits, and the loss `(fit, step)`."""
+        """Return the fitted distribution, with a batch axis of fits, and the loss `(fit, step)`."""
         post, _ = self._call(seed, kwargs)
         return Surrogate(post, self.row), post.losses
 
 
 def _methods(family: str, base: type[Method]) -> dict[str, type[Method]]:
-    """The classes of a family whose backend is installed, by bayeux's names."""
+    """The classes of a family whose backend is installed, by bayeux's class names."""
     found: dict[str, type[Method]] = {}
     for name, (class_name, dialect) in _NAMES[family].items():
         row = ALGORITHMS[name] if name in ALGORITHMS else None

@@ -25,7 +25,7 @@ def _nothing(point: Any) -> Any:
 
 
 class _Namespace:
-    """The methods of a family on one model."""
+    """The methods of one family, for one model."""
 
     def __init__(self, methods: dict[str, Method]):
         self.__dict__.update(methods)
@@ -43,9 +43,9 @@ class Model(Method):
         log_density: `params -> scalar`.
         test_point: a pytree with the structure and shapes of the parameters.
         transform_fn: from R^n to the support, for one point: a function, or a TFP bijector.
-        inverse_transform_fn: its inverse; found where it is not given.
-        inverse_log_det_jacobian: the log-determinant of the inverse, of constrained parameters;
-            found where it is not given.
+        inverse_transform_fn: its inverse; derived automatically if it is not given.
+        inverse_log_det_jacobian: the log-determinant of the inverse at constrained parameters;
+            derived automatically if it is not given.
         initial_state: constrained points, leaves `(chain, ...)`.
 
     Examples:
@@ -73,11 +73,11 @@ class Model(Method):
 
     @property
     def methods(self) -> dict[str, list[str]]:
-        """Names of methods by namespace."""
+        """Names of the methods, by namespace."""
         return {f: getattr(self, f).methods for f in METHODS if hasattr(self, f)}
 
     def get_kwargs(self, **kwargs: Any) -> dict[Any, dict[str, Any]]:
-        """The keywords themselves: a model as such has no callable."""
+        """The keywords as given: a model without a method has no callable to look up."""
         return {"extra_parameters": kwargs}
 
     def __repr__(self) -> str:
@@ -89,22 +89,22 @@ class Model(Method):
 
     @classmethod
     def from_numpyro(cls, numpyro_fn: Callable[[], Any], initial_state: Any = None) -> Model:
-        """A NumPyro model without arguments; see `crewel.Model.from_numpyro`."""
+        """Wrap a NumPyro model without arguments; see `crewel.Model.from_numpyro`."""
         return _wrapped(cls, crewel.Model.from_numpyro(numpyro_fn), initial_state)
 
     @classmethod
     def from_tfp(cls, pinned_joint_distribution: Any, initial_state: Any = None) -> Model:
-        """A pinned joint distribution of TFP; see `crewel.Model.from_tfp`."""
+        """Wrap a pinned joint distribution of TFP; see `crewel.Model.from_tfp`."""
         return _wrapped(cls, crewel.Model.from_tfp(pinned_joint_distribution), initial_state)
 
     @classmethod
     def from_pymc(cls, pm_model: Any, initial_state: Any = None) -> Model:
-        """A PyMC model; see `crewel.Model.from_pymc`."""
+        """Wrap a PyMC model; see `crewel.Model.from_pymc`."""
         return _wrapped(cls, crewel.Model.from_pymc(pm_model), initial_state)
 
 
 def _made(model: Model, given: Any, transformed: bool) -> crewel.Model:
-    """The model as Crewel's; without the transform where an optimizer is not to use it."""
+    """The model as a `crewel.Model`, with or without its transform."""
     if given is not None:
         made = given if transformed else crewel.Model(given.log_density, given.test_point)
         made.initial_state = model.initial_state

@@ -1,4 +1,4 @@
-"""The names that bayeux gives to types."""
+"""bayeux's type aliases."""
 
 from __future__ import annotations
 
