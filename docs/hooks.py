@@ -38,7 +38,10 @@ def algorithms() -> str:
             summary = row.summary + (f". *{row.bias}*" if row.bias else "")
             parts.append(f"| `{row.name}` | {summary} | {needs} | {install} | {row.reference} |")
         settings = ", ".join(f"`{key}={value!r}`" for key, value in family.settings.items())
-        parts += ["", f"Settings of this family: {settings}. Every other keyword goes to the backend."]
+        parts += [
+            "",
+            f"Settings of this family: {settings}. Every other keyword goes to the backend.",
+        ]
         own = [row for row in rows if row.unsupported or row.settings]
         if own:
             parts += ["", "Where a row differs from its family:", ""]

@@ -84,7 +84,9 @@ def _add(rows: dict[str, Algorithm], row: Any) -> None:
     if not isinstance(row, Algorithm):
         raise TypeError(f"An algorithm must be a `crewel.Algorithm`, got a {type(row).__name__}.")
     if rows.setdefault(row.name, row) is not row:
-        raise ValueError(f"An algorithm named `{row.name}` already exists. Give yours another name.")
+        raise ValueError(
+            f"An algorithm named `{row.name}` already exists. Give yours another name."
+        )
 
 
 ALGORITHMS = Algorithms()
