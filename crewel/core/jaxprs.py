@@ -3,8 +3,8 @@
 A rule says what to do with one equation, on whatever values the caller tracks: arrays, tracers,
 numbers of values, sets of names. `interpret` reads the operands of each equation, asks the rule
 for its results and stores them. Calls (`jit`, custom derivatives, remat) are walked as if their
-equations stood in the caller; `enter` decides which. A rule that has nothing to say about an
-equation returns `bind(eqn, values)`, which runs it as it is.
+equations stood in the caller; `enter` decides which. For equations that need no special treatment
+a rule returns `bind(eqn, values)`, which runs them as they are.
 
 It runs on JAX from 0.5 to 0.12. In 0.5 a jaxpr without its constants, `Jaxpr`, and one with them,
 `ClosedJaxpr`, are two types; in 0.12 they are one. `Body` hides the difference.
@@ -30,7 +30,7 @@ class Body(NamedTuple):
 
     Attributes:
         jaxpr: its equations.
-        consts: values of the first `jaxpr.constvars`; the others are operands of the equation.
+        consts: values of `jaxpr.constvars`; empty if these are the first operands of the equation.
     """
 
     jaxpr: Jaxpr
@@ -43,9 +43,9 @@ Enter = Callable[[JaxprEqn], Body | None]
 
 
 def called(eqn: JaxprEqn) -> Body | None:
-    """The program that an equation calls once with its own operands; `None` if it does more.
+    """The program that an equation calls; `None` if the equation is not a call.
 
-    Loops and branches are not calls.
+    A call runs its program once, on the operands of the equation. Loops and branches are not calls.
 
     Examples:
         >>> import jax
@@ -79,7 +79,7 @@ def _body(found: Any) -> Body:
 
 
 def bind(eqn: JaxprEqn, values: Sequence[Any]) -> list[Any]:
-    """Run one equation on arrays or tracers, with custom derivatives where it has any.
+    """Run one equation on arrays or tracers; a call keeps its custom derivatives.
 
     Args:
         eqn: the equation.
@@ -115,9 +115,9 @@ def interpret(
         program: what `jax.make_jaxpr` returns, or the body of an equation.
         args: one value per leaf of the arguments.
         rule: `(eqn, values) -> results`, for each equation that is not entered.
-        enter: `eqn -> Body`, or `None` for equations to leave to the rule. The default walks the
-            inside of every call; it drops custom derivatives where the values are arrays or
-            tracers. `enter=None` leaves everything to the rule, calls included.
+        enter: `eqn -> Body | None`: the program to walk in place of an equation, or `None` to leave
+            the equation to the rule. The default enters every call, so custom derivatives are lost
+            if the values are arrays or tracers. `enter=None` leaves calls to the rule.
         constant: `(array, aval) -> value`, for literals and captured arrays.
 
     Returns:

@@ -153,7 +153,7 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
     return {**made, "output": output}
 
 
-def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
+def _rebind(program: _Program, args: tuple, kwargs: Mapping[str, Any]) -> _Program:
     if kwargs:
         raise TypeError(
             f"An Oryx program takes no keywords, got {', '.join(kwargs)}. Pass the new arguments "
