@@ -24,7 +24,8 @@ def test_values_are_numbered_through_calls():
     assert add.inputs[0] == mul.outputs[0] and flat.constants[add.inputs[1]] == 1.0
     assert flat.outputs == add.outputs and flat.shape(flat.outputs[0]) == (3,)
     assert used_inputs(flat) == [True, False]
-    assert "inner = jax.jit" in str(mul.line())
+    # JAX 0.5 does not say where a checkpointed function is defined: there it is the call's line.
+    assert any(text in str(mul.line()) for text in ("inner = jax.jit", "jax.checkpoint(lambda"))
 
 
 def test_a_density_may_use_random_keys():
