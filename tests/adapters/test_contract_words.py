@@ -20,7 +20,7 @@ def test_unknown_option_is_an_error(row):
     with pytest.raises(TypeError, match=row.option_sources[0].replace(".", r"\.")):
         method(support.apart(), row)(seed=0, zzz=1)
     for word in row.unsupported:
-        with pytest.raises(TypeError, match=f"`{word}` means nothing to `{row.name}`"):
+        with pytest.raises(TypeError, match=f"`{row.name}` does not take `{word}`"):
             method(support.apart(), row)(seed=0, **{word: 1})
 
 
