@@ -29,7 +29,10 @@ if LANE == "bayeux":
 # Tests of what must work in both lanes, as rooms and files: the core, and the NumPyro and Optax
 # adapters. All others belong to the current lane, and those in lane_bayeux/ to the lane bayeux.
 BOTH_LANES = [
-    "adapters/test_contract.py",
+    "adapters/test_contract_draws.py",
+    "adapters/test_contract_driver.py",
+    "adapters/test_contract_short.py",
+    "adapters/test_contract_words.py",
     "adapters/test_optimizers.py",
     "bridges/test_numpyro_density.py",
     "bridges/test_numpyro_programs.py",
@@ -71,11 +74,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         old = [item for item in items if _too_old(item)]
         config.hook.pytest_deselected(items=old)
         items[:] = [item for item in items if item not in old]
-    # Tests of one algorithm share compiled programs: one after the other, in one process.
+    # Tests of one algorithm and of one file share models and compiled programs: they run one after
+    # the other, in one process.
     order: dict[str, int] = {}
     for item in items:
-        if row := _row(item):
-            item.add_marker(pytest.mark.xdist_group(row.name))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
         order.setdefault(_group(item), len(order))
     items.sort(key=lambda item: order[_group(item)])
 
@@ -86,9 +89,9 @@ def _row(item: pytest.Item) -> Any:
 
 
 def _group(item: pytest.Item) -> str:
-    """What belongs together: the tests of a file, and those of an algorithm in it."""
+    """What belongs together: the tests of an algorithm, and those of a file."""
     row = _row(item)
-    return str(item.path) + (f"::{row.name}" if row else "")
+    return row.name if row else item.path.stem
 
 
 def _too_old(item: pytest.Item) -> bool:

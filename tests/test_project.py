@@ -51,11 +51,6 @@ print(json.dumps([names, sorted(set(sys.modules) - before)]))
     assert [name for name in imported if name.split(".")[0] in LAZY] == []
 
 
-def test_names_are_unique():
-    names = [row.name for row in crewel.ALGORITHMS]
-    assert len(names) == len(set(names))
-
-
 @pytest.mark.parametrize("row", crewel.ALGORITHMS, ids=lambda row: row.name)
 def test_requirement_is_an_extra_and_imported_late(row):
     if row.backend.extra:
@@ -69,12 +64,50 @@ def test_extra_all_is_every_backend_and_library_of_the_current_lane():
     assert set(named) == set(EXTRAS) - {"all", "bayeux", "oryx", "test", "docs"}
 
 
-def test_no_source_file_is_over_350_lines():
-    lengths = {
-        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
-        for path in (ROOT / "crewel").rglob("*.py")
-    }
-    assert {path: lines for path, lines in lengths.items() if lines > 350} == {}
+# Files that are still too long: an entry goes when its file is split.
+LONG = {
+    "crewel/compat/bayeux/methods.py",
+    "crewel/model.py",
+    "crewel/posterior/function_space.py",
+    "crewel/posterior/posterior.py",
+}
+# Files of one name that are not siblings: an entry goes when one of them is renamed.
+NAMESAKES = {"density"}
+# Folders of `tests/` that are not rooms.
+NOT_ROOMS = {"data", "lane_bayeux", "plugin", "support"}
+
+
+def python_files(folder: str) -> list[Path]:
+    return [path.relative_to(ROOT) for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def test_no_source_file_is_over_300_lines():
+    files = python_files("crewel") + python_files("tests")
+    long = {str(path) for path in files if len((ROOT / path).read_text().splitlines()) > 300}
+    assert long == LONG
+
+
+def test_files_of_one_name_are_siblings():
+    """A library's bridge and its adapter are, and so is what the drop-in for bayeux mirrors."""
+    libraries = {row.backend.name for row in crewel.ALGORITHMS}
+    places = {}
+    for path in python_files("crewel"):
+        room = path.parts[1]
+        sibling = room == "compat" or (room == "bridges" and path.stem in libraries)
+        if path.stem != "__init__" and not sibling:
+            places.setdefault(path.stem, []).append(str(path))
+    assert {name for name, paths in places.items() if len(paths) > 1} == NAMESAKES
+
+
+def test_tests_mirror_the_rooms():
+    rooms = {path.name for path in (ROOT / "crewel").iterdir() if (path / "__init__.py").exists()}
+    tests = [path.relative_to("tests") for path in python_files("tests")]
+    tests = [path for path in tests if path.name.startswith("test_")]
+    assert {path.parts[0] for path in tests if len(path.parts) > 1} - NOT_ROOMS == rooms
+    assert all(len(path.parts) <= 2 for path in tests)
+    # A failure is named by its file, and the tests of a file are kept together by its name.
+    names = [path.name for path in tests]
+    assert {name for name in names if names.count(name) > 1} == set()
 
 
 def test_no_file_names_a_registry_or_a_machine():

@@ -82,4 +82,4 @@ def test_cycle_must_hold_a_draw(model):
 
 def test_every_row_says_why_it_is_biased():
     rows = [row for row in ALGORITHMS if row.family.name == "sgmcmc"]
-    assert len(rows) == 9 and all(row.bias and "data" in row.needs for row in rows)
+    assert all(row.bias and "data" in row.needs for row in rows)

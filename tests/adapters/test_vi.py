@@ -31,7 +31,7 @@ MEAN_FIELD_DIVERGENCE = 0.5 * (
 
 @functools.cache
 def gaussian():
-    return cw.Model(lambda p: support._gaussian(p["x"]), {"x": jnp.zeros(3)})
+    return cw.Model(lambda p: support.gaussian_log_density(p["x"]), {"x": jnp.zeros(3)})
 
 
 @functools.cache

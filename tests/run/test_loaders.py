@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 import support
+from support import posteriors
 from support.minibatches import QUICK, batches_of, same, three_classes
 
 import crewel as cw
@@ -30,9 +31,13 @@ def test_loader_gives_the_draws_of_arrays_in_the_same_order(model):
     assert same(arrays.draws, loader.draws)
     # A model that holds a few example rows only is the same model.
     few = cw.Model(
-        None, model.test_point, support.SUPPORT, data=jax.tree.map(lambda a: a[:5], model.data),
-        log_prior=support._prior, log_likelihood=support._likelihood,
-    )  # fmt: skip
+        None,
+        model.test_point,
+        posteriors.ROWS_SUPPORT,
+        data=jax.tree.map(lambda a: a[:5], model.data),
+        log_prior=posteriors.rows_log_prior,
+        log_likelihood=posteriors.rows_log_likelihood,
+    )
     small = few.sgmcmc.blackjax_sgld(seed=0, batches=made, num_data=100, **call)
     assert same(arrays.draws, small.draws)
 

@@ -1,200 +1,242 @@
-"""Posteriors whose moments are known, exactly or from long reference runs; for the slow tests."""
+"""Posteriors whose moments are known exactly, and that every algorithm is compared with."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from data.make_logistic_reference import data as logistic_data
-from jax.tree_util import Partial
 
 import crewel as cw
-from support import linear
-
-DATA = Path(__file__).parents[1] / "data"
+from support.models import under_normal
 
 
-class Posterior(NamedTuple):
-    """A model and the moments of what is compared.
+def _as_they_are(draws):
+    return draws
+
+
+class Known(NamedTuple):
+    """A model whose posterior is known.
 
     Attributes:
         model: the model, with prior and likelihood apart.
         mean: by name.
         sd: by name.
-        mcse: of the means of a reference run; zero where they are exact.
-        values: draws `(chain, draw, ...)` to what is compared, by name.
+        log_evidence: the logarithm of the density of the data, where it is known.
+        mcse: Monte Carlo standard errors of the means, by name, where they are of a reference run.
+        values: from draws, leaves `(chain, draw, ...)`, to what is compared, by name.
     """
 
     model: cw.Model
     mean: dict[str, np.ndarray]
     sd: dict[str, np.ndarray]
-    mcse: dict[str, np.ndarray]
-    values: Callable[[Any], dict[str, np.ndarray]]
+    log_evidence: float = np.nan
+    mcse: dict[str, np.ndarray] = {}
+    values: Callable[[Any], dict[str, np.ndarray]] = _as_they_are
 
 
-def _exact(model, mean, sd, values=lambda draws: draws) -> Posterior:
-    return Posterior(
-        model, mean, sd, {name: np.zeros(np.shape(m)) for name, m in mean.items()}, values
-    )
+COVARIANCE = np.array([[1.0, 0.9, 0.0], [0.9, 2.0, -0.5], [0.0, -0.5, 0.5]])
+LOCATION = np.array([1.0, -2.0, 0.5])
+CONCENTRATION = np.array([2.0, 3.0, 5.0])
+Y = np.array([3.0, -1.0, 2.0, 0.5, 4.0])
 
 
-def _normal_prior(sd, params):
-    return sum(dist.Normal(0.0, sd).log_prob(leaf).sum() for leaf in jax.tree.leaves(params))
+def gaussian_log_density(x):
+    return dist.MultivariateNormal(jnp.asarray(LOCATION), jnp.asarray(COVARIANCE)).log_prob(x)
 
 
-def _normal_sample(sd, like, key):
-    leaves, structure = jax.tree.flatten(like)
-    keys = jax.random.split(key, len(leaves))
-    drawn = [sd * jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
-    return jax.tree.unflatten(structure, drawn)
-
-
-def _under_normal(likelihood, point, data, sd) -> cw.Model:
-    scale = jnp.asarray(sd)
-    return cw.Model(
-        None,
-        point,
-        data=data,
-        log_prior=Partial(_normal_prior, scale),
-        log_likelihood=likelihood,
-        gaussian_prior=tuple(jax.tree.map(lambda _, n=n: jnp.asarray(n), point) for n in (0.0, sd)),
-        initializers={"prior": Partial(_normal_sample, scale, jax.tree.map(jnp.asarray, point))},
-        initial_state="uniform",
-    )
-
-
-def _quadratic(params, rows):
-    return dist.MultivariateNormal(rows["loc"], precision_matrix=rows["precision"]).log_prob(params)
-
-
-def gaussian() -> Posterior:
-    """20 dimensions, correlations up to 0.9, standard deviations from 0.3 to 1.5."""
-    sd = np.linspace(0.3, 1.5, 20)
-    covariance = np.outer(sd, sd) * 0.9 ** np.abs(np.subtract.outer(np.arange(20), np.arange(20)))
-    mean = np.linspace(-1.0, 1.0, 20)
-    prior_sd = 1.2 * np.sqrt(np.linalg.eigvalsh(covariance)[-1])
-    # The likelihood is what makes this posterior out of an independent normal prior.
-    precision = np.linalg.inv(covariance) - np.eye(20) / prior_sd**2
-    loc = np.linalg.solve(precision, np.linalg.solve(covariance, mean))
-    rows = {"loc": loc[None], "precision": precision[None]}
-    model = _under_normal(_quadratic, jnp.zeros(20), rows, prior_sd)
-    return _exact(model, {"x": mean}, {"x": sd}, lambda draws: {"x": draws})
-
-
-def _schools_prior(params):
+def _constrained(rate, share, parts):
     return (
-        dist.Normal(0.0, 5.0).log_prob(params["mu"])
-        + dist.HalfCauchy(5.0).log_prob(params["tau"])
-        + dist.Normal(0.0, 1.0).log_prob(params["raw"]).sum()
+        dist.Gamma(3.0, 2.0).log_prob(rate)
+        + dist.Beta(2.0, 3.0).log_prob(share)
+        + dist.Dirichlet(jnp.asarray(CONCENTRATION)).log_prob(parts)
     )
 
 
-def _schools_sample(key):
-    keys = jax.random.split(key, 3)
+def _hierarchical(mu, tau, raw):
+    return (
+        dist.Normal(0.0, 2.0).log_prob(mu)
+        + dist.LogNormal(0.0, 0.5).log_prob(tau)
+        + dist.Normal(0.0, 1.0).log_prob(raw).sum()
+    )
+
+
+def _groups(params, y):
+    return dist.Normal(params["mu"] + params["tau"] * params["raw"], 1.0).log_prob(y)
+
+
+def _hierarchical_moments() -> tuple[dict[str, float], dict[str, float], float]:
+    """Mean and sd of `mu` and `tau`, and the log evidence, by quadrature over `log(tau)`."""
+    log_tau = np.linspace(-4.0, 4.0, 20001)
+    tau = np.exp(log_tau)
+    variance = 1.0 + tau**2
+    # With theta integrated out, y_j ~ Normal(mu, variance); and mu has a Gaussian posterior.
+    precision = 1 / 4 + len(Y) / variance
+    mean = Y.sum() / variance / precision
+    log_weight = (
+        -0.5 * np.log(tau) ** 2 / 0.25  # density of log(tau), with the grid's own d log(tau)
+        - 0.5 * len(Y) * np.log(variance)
+        - 0.5 * (Y**2).sum() / variance
+        + 0.5 * mean**2 * precision
+        - 0.5 * np.log(precision)
+    )
+    weight = np.exp(log_weight - log_weight.max())
+    # What is left out above: the normal densities of log(tau), of the data, and of mu.
+    constant = -np.log(0.5) - 0.5 * np.log(2 * np.pi) * (1 + len(Y)) - np.log(2.0)
+    area = weight.sum() * (log_tau[1] - log_tau[0])
+    log_evidence = np.log(area) + log_weight.max() + constant
+    weight /= weight.sum()
+    first = {"mu": weight @ mean, "tau": weight @ tau}
+    second = {"mu": weight @ (mean**2 + 1 / precision), "tau": weight @ tau**2}
+    sd = {name: np.sqrt(second[name] - first[name] ** 2) for name in first}
+    return first, sd, log_evidence
+
+
+def _log_prior(params):
+    return (
+        gaussian_log_density(params["net"]["x"])
+        + _constrained(params["rate"], params["share"], params["parts"])
+        + _hierarchical(params["mu"], params["tau"], params["raw"])
+    )
+
+
+def _from_prior(key):
+    keys = jax.random.split(key, 7)
     return {
-        "mu": 5.0 * jax.random.normal(keys[0]),
-        "tau": dist.HalfCauchy(5.0).sample(keys[1]),
-        "raw": jax.random.normal(keys[2], (8,)),
+        "net": {
+            "x": dist.MultivariateNormal(jnp.asarray(LOCATION), jnp.asarray(COVARIANCE)).sample(
+                keys[0]
+            )
+        },
+        "rate": dist.Gamma(3.0, 2.0).sample(keys[1]),
+        "share": dist.Beta(2.0, 3.0).sample(keys[2]),
+        "parts": dist.Dirichlet(jnp.asarray(CONCENTRATION)).sample(keys[3]),
+        "mu": dist.Normal(0.0, 2.0).sample(keys[4]),
+        "tau": dist.LogNormal(0.0, 0.5).sample(keys[5]),
+        "raw": dist.Normal(0.0, 1.0).sample(keys[6], (5,)),
     }
 
 
-def _schools(params, rows):
-    effect = params["mu"] + params["tau"] * params["raw"]
-    return dist.Normal(effect, rows["sigma"]).log_prob(rows["y"])
+@functools.cache
+def known() -> Known:
+    """Three posteriors side by side, independent of each other, each with exact moments.
 
-
-def eight_schools() -> Posterior:
-    """Non-centred, against posteriordb's reference."""
-    stored = json.loads((DATA / "eight_schools_reference.json").read_text())
+    A correlated Gaussian in a nested dict; a positive, an interval and a simplex parameter; and a
+    hierarchy of five groups, non-centred. Only the last has data.
+    """
+    constraints = dist.constraints
     model = cw.Model(
         None,
-        {"mu": 0.0, "tau": 1.0, "raw": jnp.zeros(8)},
-        {"mu": None, "tau": dist.constraints.positive, "raw": None},
-        data={name: np.asarray(rows, float) for name, rows in stored["data"].items()},
-        log_prior=_schools_prior,
-        log_likelihood=_schools,
-        initializers={"prior": _schools_sample},
+        {
+            "net": {"x": jnp.zeros(3)},
+            "rate": 1.0,
+            "share": 0.5,
+            "parts": jnp.ones(3) / 3,
+            "mu": 0.0,
+            "tau": 1.0,
+            "raw": jnp.zeros(5),
+        },
+        {
+            "net": None,
+            "rate": constraints.positive,
+            "share": constraints.unit_interval,
+            "parts": constraints.simplex,
+            "mu": None,
+            "tau": constraints.positive,
+            "raw": None,
+        },
+        data=Y,
+        log_prior=_log_prior,
+        log_likelihood=_groups,
+        initializers={"prior": _from_prior},
         initial_state="uniform",
     )
-
-    def of(what):
-        found = {name: row[what] for name, row in stored["reference"].items()}
-        theta = np.array([found.pop(f"theta[{i}]") for i in range(1, 9)])
-        return found | {"theta": theta}
-
-    def values(draws):
-        theta = draws["mu"][..., None] + draws["tau"][..., None] * draws["raw"]
-        return {"mu": draws["mu"], "tau": draws["tau"], "theta": theta}
-
-    return Posterior(model, of("mean"), of("sd"), of("mcse_mean"), values)
-
-
-CONCENTRATION = np.array([1.5, 2.0, 3.0, 1.0])
-COUNTS = np.array([[3, 0, 5, 1], [1, 2, 4, 0], [4, 1, 3, 2]])
-
-
-def _multinomial(params, counts):
-    return dist.Multinomial(counts.sum(-1), probs=params["shares"]).log_prob(counts)
+    part = CONCENTRATION / CONCENTRATION.sum()
+    mean, sd, log_evidence = _hierarchical_moments()
+    return Known(
+        model,
+        {"net.x": LOCATION, "rate": 1.5, "share": 0.4, "parts": part} | mean,
+        {
+            "net.x": np.sqrt(np.diag(COVARIANCE)),
+            "rate": 3**0.5 / 2,
+            "share": 0.2,
+            "parts": np.sqrt(part * (1 - part) / (CONCENTRATION.sum() + 1)),
+        }
+        | sd,
+        log_evidence,
+    )
 
 
-def dirichlet_multinomial() -> Posterior:
-    """Shares on a simplex, with their exact Dirichlet posterior."""
-    prior = dist.Dirichlet(jnp.asarray(CONCENTRATION))
+def _line(params, rows):
+    return dist.Normal(rows["x"] @ params["slope"] + params["offset"], 0.5).log_prob(rows["y"])
+
+
+@functools.cache
+def linear() -> Known:
+    """Linear regression with independent Gaussian priors and known noise."""
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(12, 2)), 0.5 * rng.normal(size=12)
+    y = x @ np.array([1.0, -0.5]) + 2.0 + noise
+    loc, scale = {"offset": 1.0, "slope": 0.0}, {"offset": 2.0, "slope": np.array([1.0, 0.7])}
+    point = {"offset": 0.0, "slope": np.zeros(2)}
+    model = under_normal(_line, point, {"x": x, "y": y}, loc, scale)
+    design = np.column_stack([np.ones(12), x])
+    prior_mean, prior_sd = np.array([1.0, 0.0, 0.0]), np.array([2.0, 1.0, 0.7])
+    covariance = np.linalg.inv(design.T @ design / 0.25 + np.diag(prior_sd**-2.0))
+    mean = covariance @ (design.T @ y / 0.25 + prior_mean / prior_sd**2)
+    sd = np.sqrt(np.diag(covariance))
+    of_y = design @ np.diag(prior_sd**2) @ design.T + 0.25 * np.eye(12)
+    off = y - design @ prior_mean
+    log_evidence = -0.5 * (
+        off @ np.linalg.solve(of_y, off) + np.linalg.slogdet(2 * np.pi * of_y)[1]
+    )
+    return Known(
+        model,
+        {"offset": mean[0], "slope": mean[1:]},
+        {"offset": sd[0], "slope": sd[1:]},
+        log_evidence,
+    )
+
+
+# A size of batches that does not divide the number of rows.
+BATCH = 48
+ROWS_SUPPORT = {"w": None, "rate": dist.constraints.positive}
+
+
+def rows_log_prior(params):
+    return dist.Normal(0.0, 1.0).log_prob(params["w"]).sum() + dist.Gamma(3.0, 2.0).log_prob(
+        params["rate"]
+    )
+
+
+def rows_log_likelihood(params, batch):
+    return dist.Normal(batch["x"] @ params["w"], 1.0).log_prob(batch["y"]) + dist.Poisson(
+        params["rate"]
+    ).log_prob(batch["count"])
+
+
+def rows(number: int = 100) -> Known:
+    """Linear regression with known noise, and counts with a Gamma rate: a model of rows."""
+    random = np.random.default_rng(0)
+    x = random.normal(size=(number, 2))
+    y = x @ np.array([0.7, -1.2]) + random.normal(size=number)
+    count = random.poisson(1.5, size=number)
     model = cw.Model(
         None,
-        {"shares": jnp.ones(4) / 4},
-        {"shares": dist.constraints.simplex},
-        data=COUNTS.astype(float),
-        log_prior=Partial(lambda prior, params: prior.log_prob(params["shares"]), prior),
-        log_likelihood=_multinomial,
-        initializers={"prior": Partial(lambda prior, key: {"shares": prior.sample(key)}, prior)},
-        initial_state="uniform",
+        {"w": jnp.zeros(2), "rate": 1.0},
+        ROWS_SUPPORT,
+        data={"x": x.astype(np.float32), "y": y.astype(np.float32), "count": count},
+        log_prior=rows_log_prior,
+        log_likelihood=rows_log_likelihood,
     )
-    after = CONCENTRATION + COUNTS.sum(0)
-    mean = after / after.sum()
-    sd = np.sqrt(mean * (1 - mean) / (after.sum() + 1))
-    return _exact(model, {"shares": mean}, {"shares": sd})
-
-
-def linear_regression() -> Posterior:
-    """With known noise and independent normal priors: exact."""
-    known = linear()
-    return _exact(known.model, known.mean, known.sd)
-
-
-def _logistic(params, rows):
-    logits = rows["x"] @ params["weights"] + params["offset"]
-    return dist.Bernoulli(logits=logits).log_prob(rows["y"])
-
-
-def logistic_regression() -> Posterior:
-    """Against a long run of NumPyro's NUTS by itself."""
-    stored = json.loads((DATA / "logistic_reference.json").read_text())
-    x, y = logistic_data()
-    model = _under_normal(
-        _logistic, {"offset": jnp.zeros(()), "weights": jnp.zeros(3)}, {"x": x, "y": y}, 2.0
+    covariance = np.linalg.inv(np.eye(2) + x.T @ x)
+    shape, rate = 3 + count.sum(), 2 + number
+    return Known(
+        model,
+        {"w": covariance @ x.T @ y, "rate": shape / rate},
+        {"w": np.sqrt(np.diag(covariance)), "rate": np.sqrt(shape) / rate},
     )
-    mean, sd, mcse = (
-        {name: np.squeeze(row[what]) for name, row in stored.items()}
-        for what in ("mean", "sd", "mcse_mean")
-    )
-    return Posterior(model, mean, sd, mcse, lambda draws: draws)
-
-
-POSTERIORS = {
-    made.__name__: functools.cache(made)
-    for made in (
-        gaussian,
-        eight_schools,
-        dirichlet_multinomial,
-        linear_regression,
-        logistic_regression,
-    )
-}
