@@ -1,7 +1,7 @@
 """The mean of the log likelihood instead of its sum.
 
-A training loss is often a mean over rows, which has the same minimum as the sum. In a posterior, the
-mean gives 400 observations the weight of one.
+A training loss is often a mean over rows, which has the same minimum as the sum. In a posterior,
+the mean gives 400 observations the weight of one.
 """
 
 import jax.numpy as jnp
