@@ -1,7 +1,7 @@
 """Write `debugging.md`: run the scripts in `bugs/` and show what they print.
 
-`python docs/make_debugging.py` from the repository's root, with the package installed. The tests
-run the scripts again and compare what the debugger prints with the page.
+Run `python docs/make_debugging.py` in the root of the repository, with the package installed. The
+tests run the scripts again and compare the output of the debugger with the page.
 """
 
 import contextlib
@@ -23,41 +23,44 @@ INTRODUCTION = """\
 
 <!-- Written by docs/make_debugging.py, which runs the scripts in docs/bugs. -->
 
-Most of what is wrong with a log density raises no error: the chains run, and the draws are of
-something else. `debug` looks for it before a run, in seconds, and says where it is and what to
-change.
+Most mistakes in a log density raise no error: the chains run, but they sample something else.
+`debug` looks for them before a run, in seconds, and says where they are and what to change.
 
 ```python
-report = model.debug(seed=0)                                       # the model
-report = model.mcmc.numpyro_nuts.debug(0, kwargs={"num_draws": 500})  # and the call to come
+report = model.debug(seed=0)  # the model
+report = model.mcmc.numpyro_nuts.debug(0, kwargs={"num_draws": 500})  # the model and the call
 assert report, report.failed
 ```
 
-- `verbosity`: 0 prints nothing, 1 a mark a check, 2 (the default) a line a check, 3 adds shapes
-  and a table of the parameters, 4 adds arrays. `printer` is any callable with `print`'s signature.
-- A line starts with ✓ (passed), × (failed), ! (probably wrong: it warns) or – (skipped, with the
-  reason). Where a check fails, those that depend on it are skipped.
-- The report is truthy when nothing failed. `report.failed`, `report.warned` and
-  `report["gradient finite"]` have the outcomes, with the numbers in `details`;
-  `report.to_dict()` is for logs; in a notebook it is a table.
-- An exception in a log density is shown with its own line. `catch_exceptions=False` raises it.
-- The initial states are those that the call with the same seed would start from.
-- With many rows of data the expensive checks take a random 512, and say so; where a density
-  captures its data and is slow, the checks that need many evaluations are skipped.
+- `verbosity`: 0 prints nothing, 1 one mark per check, 2 (the default) one line per check, 3 also
+  shapes and a table of the parameters, 4 also arrays. `printer` is any callable with `print`'s
+  signature.
+- A line starts with ✓ (passed), × (failed), ! (warned: probably wrong) or – (skipped, with the
+  reason). If a check fails, the checks that depend on it are skipped.
+- The report is truthy if no check failed. `report.failed`, `report.warned` and
+  `report["gradient finite"]` return the outcomes, with the numbers in `details`;
+  `report.to_dict()` is for logs. In a notebook, the report is displayed as a table.
+- An exception in the log density is reported with the line that raised it;
+  `catch_exceptions=False` raises it instead.
+- The initial states are those from which the call with the same seed would start.
+- If the density is slow on many rows of data, expensive checks use 512 random rows, and say so. If
+  a slow density captures its data, checks that need many evaluations are skipped.
 
-What warns may be meant: a hierarchy has parameters that the likelihood does not see, an energy of
-pairs is summed over pairs. What fails makes the draws wrong, or impossible.
+A warning may describe what you intended: a hierarchical model has parameters that do not enter the
+likelihood, and a pairwise energy is summed over pairs. A failure means that the draws would be
+wrong, or that there would be none.
 
 ## The checks
 
-In this order; those marked "(call)" run in `model.<family>.<algorithm>.debug(...)` only.
+The checks run in this order. Those marked "(call)" run only in
+`model.<family>.<algorithm>.debug(...)`.
 
-| check | what it makes sure of |
+| check | what holds if it passes |
 |---|---|
 """
 
 HEALTHY = """\
-## A model with nothing wrong
+## A model without errors
 
 ```python
 {code}```
@@ -70,10 +73,10 @@ HEALTHY = """\
 BUGS = """\
 ## Ten bugs
 
-Each is a script in `docs/bugs`, shown with what the debugger prints about it (the lines of
-checks that pass or do not apply are left out), and with what the same density does in BlackJAX's
-or NumPyro's own hands: no error and no warning, in any of the ten. What these print is below each;
-[`by_hand.py`](bugs/by_hand.py) drives them as their documentation does.
+Each bug is a script in `docs/bugs`, shown with the output of the debugger (without the lines of
+checks that pass or do not apply) and with the result of running the same density directly in
+BlackJAX or NumPyro. None of the ten raises an error or a warning there.
+[`by_hand.py`](bugs/by_hand.py) runs the two libraries as their documentation does.
 
 """
 
@@ -119,7 +122,7 @@ model.mcmc.numpyro_nuts.debug(0, kwargs={"num_draws": 500, "max_tree_depth": 6})
 
 
 def parts(script: Path) -> tuple[str, str, str, str]:
-    """Title, text, code of the model, and code that drives it by hand."""
+    """Title, text, code of the model, and code that runs it without the debugger."""
     code, by_hand = script.read_text().split(CUT)
     _, prose, code = code.split('"""', 2)
     title, text = prose.strip().split("\n\n", 1)
@@ -127,7 +130,7 @@ def parts(script: Path) -> tuple[str, str, str, str]:
 
 
 def run(code: str, names: dict, *, file: str = "<example>", first_line: int = 0) -> str:
-    """What a piece of code prints, with the warnings that it raises."""
+    """Run code and return what it prints, with the warnings that it raises."""
     printed = io.StringIO()
     compiled = compile("\n" * first_line + code, file, "exec")
     with contextlib.redirect_stdout(printed), warnings.catch_warnings(record=True) as raised:
@@ -138,20 +141,20 @@ def run(code: str, names: dict, *, file: str = "<example>", first_line: int = 0)
 
 
 def debugger(script: Path) -> tuple[str, dict]:
-    """What the debugger prints about a script's model, and the script's names."""
+    """Run a script up to the debugger; return the findings and the script's names."""
     names: dict = {"__name__": "__main__"}
     code, _ = script.read_text().split(CUT)
     return findings(run(code, names, file=str(script))), names
 
 
 def by_hand(script: Path, names: dict) -> str:
-    """What the script prints where it drives a backend by hand."""
+    """Run the rest of a script, which uses a backend directly; return what it prints."""
     code, rest = script.read_text().split(CUT)
     return run(rest, names, file=str(script), first_line=code.count("\n") + 2)
 
 
 def findings(printed: str) -> str:
-    """The lines of checks that failed or warned, and the last one."""
+    """The lines of checks that failed or warned, and the summary."""
     kept, keep = [], False
     lines = printed.splitlines()
     for line in lines[1:-1]:
@@ -163,7 +166,7 @@ def findings(printed: str) -> str:
 
 
 def checks() -> str:
-    """The table of checks, from the one list."""
+    """The table of checks, from `RULES`."""
     rows = []
     for rule in RULES:
         first = (rule.check.__doc__ or "").split("\n\n")[0].strip().rstrip(".")
@@ -173,7 +176,7 @@ def checks() -> str:
 
 
 def page() -> str:
-    """The page."""
+    """The whole page."""
     text = INTRODUCTION + checks()
     text += HEALTHY.format(code=GOOD, output=run(GOOD, {})) + BUGS
     for number, script in enumerate(SCRIPTS, 1):

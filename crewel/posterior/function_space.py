@@ -24,7 +24,7 @@ STEADY_LIMIT = 1.1  # for the halves of one chain; Gelman and Rubin 1992
 
 
 def function_rhat(f: ArrayLike) -> np.ndarray:
-    """Rank-normalised split R-hat of the prediction at each input. Best is 1.
+    """Rank-normalized split R-hat of the prediction at each input. Best is 1.
 
     ArviZ's estimate of Vehtari et al. 2021, "Rank-normalization, folding, and localization: an
     improved R-hat for assessing convergence of MCMC".

@@ -1,7 +1,7 @@
 """`y` of shape `(N, 1)` against predictions of shape `(N,)`.
 
-A column read from a file keeps its last axis. The likelihood of every datum is then taken at the
-prediction for every other one: 10,000 terms for 100 data. The slope is 2.
+A column read from a file keeps its last axis. Every observation is then compared with the
+prediction for every other one: 10,000 terms for 100 observations. The true slope is 2.
 """
 
 import numpy as np
@@ -28,4 +28,4 @@ from by_hand import blackjax_nuts, numpyro_nuts  # noqa: E402
 
 for name, run in (("BlackJAX", blackjax_nuts), ("NumPyro", numpyro_nuts)):
     slope = run(log_density, model.test_point)[0]["slope"]
-    print(f"{name}: slope {slope.mean():.2f} ± {slope.std():.2f}. It is 2, and the error 0.05.")
+    print(f"{name}: slope {slope.mean():.2f} ± {slope.std():.2f}. It should be 2 ± 0.05.")

@@ -1,7 +1,7 @@
-"""The mean of the log likelihood in place of its sum.
+"""The mean of the log likelihood instead of its sum.
 
-A training loss is a mean over rows, and nothing changes in training. In a posterior it makes 400
-data say as much as one.
+A training loss is often a mean over rows, which has the same minimum as the sum. In a posterior,
+the mean gives 400 observations the weight of one.
 """
 
 import jax.numpy as jnp
@@ -30,4 +30,4 @@ w = numpyro_nuts(model.log_density, model.test_point)[0]["w"]
 means, errors = w.mean(0), w.std(0)
 for i in range(2):
     print(f"NumPyro: w[{i}] = {means[i]:.2f} ± {errors[i]:.2f}.")
-print(f"The error of least squares on these data is {0.5 / 400**0.5:.3f}.")
+print(f"The standard error of least squares on these data is {0.5 / 400**0.5:.3f}.")

@@ -1,7 +1,7 @@
 """A log-determinant with the wrong sign.
 
-`inverse_log_det_jacobian` is that of the inverse, `log|du/dx| = -log x` for `u = log x`. Given
-without its minus, it puts the density of another variable in the place of that of `x`.
+`inverse_log_det_jacobian` is the log-determinant of the inverse: `log|du/dx| = -log x` for
+`u = log x`. Without the minus sign, the sampler targets a different density of `x`.
 """
 
 import jax

@@ -1,8 +1,8 @@
 """`jnp.where` around a function that has no derivative there.
 
-Where a sensor stands on the source its distance is zero, and `where` picks the safe value. The
-gradient goes through both branches, and zero times infinity is NaN. The density is finite
-everywhere; a sampler that starts there never moves.
+If a sensor is at the source, its distance is zero and `where` picks the safe value. The gradient,
+however, goes through both branches, and zero times infinity is NaN. The density is finite
+everywhere, but a sampler that starts there never moves.
 """
 
 import jax.numpy as jnp
@@ -29,6 +29,6 @@ model.debug(seed=0)
 from by_hand import blackjax_nuts, numpyro_nuts  # noqa: E402
 
 draws, info = blackjax_nuts(log_density, model.test_point)
-print(f"BlackJAX: {len(np.unique(draws['source'], axis=0))} different point in 1,000 draws.")
+print(f"BlackJAX: {len(np.unique(draws['source'], axis=0))} distinct point in 1,000 draws.")
 draws, diverging = numpyro_nuts(log_density, model.test_point)
-print(f"NumPyro: {len(np.unique(draws['source'], axis=0))} different point in 1,000 draws.")
+print(f"NumPyro: {len(np.unique(draws['source'], axis=0))} distinct point in 1,000 draws.")

@@ -1,7 +1,7 @@
 """A parameter that the density does not use.
 
-The second layer takes the first layer's bias. The priors are there for the weights alone, so that
-nothing holds `b2`.
+The second layer adds the first layer's bias instead of its own. Nor does `b2` have a prior, so
+nothing constrains it.
 """
 
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ y = np.sin(2 * x[:, 0])
 
 def network(params, x):
     hidden = jnp.tanh(x @ params["w1"] + params["b1"])
-    return hidden @ params["w2"] + params["b1"].sum()  # meant: b2
+    return hidden @ params["w2"] + params["b1"].sum()  # should be b2
 
 
 def log_density(params):

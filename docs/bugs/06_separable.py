@@ -1,7 +1,7 @@
-"""Classes that a line separates, and no prior.
+"""Separable classes and no prior.
 
-The likelihood rises for ever as the weights grow, so that there is no posterior. The draws are
-wherever the chain had got to.
+The likelihood keeps rising as the weight grows, so there is no posterior. The draws show only how
+far the chain has come.
 """
 
 import jax.numpy as jnp

@@ -1,8 +1,8 @@
-"""A `stop_gradient` that was left in.
+"""A `stop_gradient` left over from training.
 
-In training it kept the noise from growing to explain the residuals. In a log density it makes the
-gradient that of another function. An accept step repairs that, at a price; stochastic gradient
-samplers have none, and sample something else.
+In training, it kept the noise from growing to explain the residuals. In a log density, the gradient
+no longer belongs to the density. An accept step corrects for that, at a price; stochastic gradient
+samplers have no accept step and sample something else.
 """
 
 import jax

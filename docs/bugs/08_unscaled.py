@@ -1,7 +1,7 @@
 """Inputs that are not scaled.
 
-Years go into a `tanh` layer as they are. In single precision all its units are exactly 1 or -1,
-the likelihood says nothing about the first layer, and the network is a constant.
+Raw years go into a `tanh` layer. In single precision all its units are exactly 1 or -1, so the
+likelihood says nothing about the first layer and the network is a constant.
 """
 
 import flax.linen as nn
@@ -40,4 +40,5 @@ print(
     f"NumPyro: {int(diverging.sum())} divergences; predictions between {fit.min():.2f} and "
     f"{fit.max():.2f}, data between {warming.min():.2f} and {warming.max():.2f}."
 )
-print(f"A constant has the error {warming.std():.2f}, the network {jnp.std(fit - warming):.2f}.")
+error = jnp.std(fit - warming)
+print(f"The error of a constant is {warming.std():.2f}, that of the network {error:.2f}.")

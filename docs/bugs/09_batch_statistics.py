@@ -1,7 +1,7 @@
-"""Inputs standardised by the batch's own statistics.
+"""Inputs standardized by the statistics of the batch.
 
-On all rows it is a harmless reparametrisation. On minibatches every batch is another model, and
-stochastic gradients are biased.
+On all rows, this is a harmless reparametrization. On minibatches, every batch is a different model,
+and stochastic gradients are biased.
 """
 
 import jax
@@ -47,4 +47,4 @@ def gradient(params, batch):
 draws, _ = blackjax_nuts(model.log_density, model.test_point)
 print(f"BlackJAX's NUTS on all rows: slope {draws['slope'].mean():.2f}.")
 draws = blackjax_sgld(gradient, model.test_point, model.data, 16, 1e-5)
-print(f"BlackJAX's SGLD on 16 rows a step: slope {draws['slope'].mean():.2f}.")
+print(f"BlackJAX's SGLD on 16 rows per step: slope {draws['slope'].mean():.2f}.")

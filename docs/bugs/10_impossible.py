@@ -1,7 +1,7 @@
-"""One datum that the model holds for impossible.
+"""One observation that is impossible under the model.
 
-A reaction time of zero has no logarithm: its log likelihood is not finite, and so is the sum,
-wherever the parameters are.
+A reaction time of zero has no logarithm: its log likelihood is not finite, and neither is the sum,
+whatever the parameters.
 """
 
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import crewel as cw
 
 rng = np.random.default_rng(0)
 times = rng.lognormal(-1, 0.4, size=200).astype(np.float32)
-times[137] = 0.0  # a missed key
+times[137] = 0.0  # a missed key press
 
 
 def log_prior(params):
@@ -33,4 +33,4 @@ model.debug(seed=0)
 from by_hand import blackjax_nuts  # noqa: E402
 
 draws, info = blackjax_nuts(model.log_density, model.test_point)
-print(f"BlackJAX: {len(np.unique(draws['mean']))} different value in 1,000 draws.")
+print(f"BlackJAX: {len(np.unique(draws['mean']))} distinct value in 1,000 draws.")

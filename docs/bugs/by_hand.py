@@ -1,4 +1,4 @@
-"""The same model in BlackJAX's and NumPyro's own hands, as their documentation shows."""
+"""Run BlackJAX and NumPyro directly, as their documentation shows."""
 
 import blackjax
 import jax
@@ -6,7 +6,7 @@ from numpyro.infer import MCMC, NUTS
 
 
 def blackjax_nuts(log_density, start, num_warmup=500, num_draws=1000):
-    """Draws and NUTS's information on each, from BlackJAX."""
+    """Draws from BlackJAX's NUTS, and its information on each draw."""
     warm_key, draw_key = jax.random.split(jax.random.key(0))
     warmup = blackjax.window_adaptation(blackjax.nuts, log_density)
     (state, tuned), _ = warmup.run(warm_key, start, num_warmup)
@@ -21,7 +21,7 @@ def blackjax_nuts(log_density, start, num_warmup=500, num_draws=1000):
 
 
 def numpyro_nuts(log_density, start, num_warmup=500, num_draws=1000):
-    """Draws, and whether each diverged, from NumPyro."""
+    """Draws from NumPyro's NUTS, and whether each diverged."""
     kernel = NUTS(potential_fn=lambda params: -log_density(params))
     mcmc = MCMC(kernel, num_warmup=num_warmup, num_samples=num_draws, progress_bar=False)
     mcmc.run(jax.random.key(0), init_params=start, extra_fields=("diverging",))
@@ -29,7 +29,7 @@ def numpyro_nuts(log_density, start, num_warmup=500, num_draws=1000):
 
 
 def blackjax_sgld(gradient, start, data, batch_size, step_size, num_draws=20_000):
-    """Draws of stochastic gradient Langevin dynamics from BlackJAX; the second half."""
+    """The second half of the draws of BlackJAX's stochastic gradient Langevin dynamics."""
     kernel = blackjax.sgld(gradient)
 
     def step(position, key):
