@@ -126,7 +126,7 @@ def test_outer_sums_are_found_with_shapes_and_line(density, primitive):
     assert found.status == "warned"
     assert f"`{primitive}` combines shapes" in found.message
     assert "(20, 1)" in found.message and "(20,)" in found.message
-    assert "test_debug_checks.py:" in found.message
+    assert "test_broadcast_checks.py:" in found.message
 
 
 def test_outer_sum_says_the_line():

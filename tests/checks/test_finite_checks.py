@@ -68,7 +68,7 @@ def test_each_kind_of_broken_value_is_told_and_its_primitive(density, kind, prim
     assert found.status == "failed"
     assert f"at the test point is {kind}." in found.message
     assert found.details["primitive"] == primitive
-    assert "test_debug_checks.py:" in found.message
+    assert "test_finite_checks.py:" in found.message
     nans = "`jax.debug_nans` would stop there" in found.message
     assert nans == (switch == "debug_nans")
     with getattr(jax, switch)(True), pytest.raises(FloatingPointError):
