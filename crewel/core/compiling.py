@@ -13,11 +13,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import numpy as np
 
+from crewel.core.target import PyTree
 from crewel.core.trees import path_str
 
 CROWDED = 0.5  # the share of a process's memory maps at which `make_room` forgets
@@ -46,13 +47,13 @@ class Program:
         alone: whether it must not run at the same time as another program.
     """
 
-    def __init__(self, lowered: Any):
+    def __init__(self, lowered: jax.stages.Lowered):
         """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
         self.out_info = lowered.out_info
         cpu = jax.default_backend() == "cpu"
         self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
-        self._lowered: Any = lowered
-        self._executable: Any = None
+        self._lowered: jax.stages.Lowered | None = lowered
+        self._executable: jax.stages.Compiled | None = None
 
     def compile(self) -> None:
         """Compile, unless that has been done."""
@@ -60,19 +61,20 @@ class Program:
             self._executable = self._lowered.compile()
             self._lowered = None
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: PyTree) -> PyTree:
         """Run on arguments of the shapes that the program was traced with."""
+        assert self._executable is not None
         return self._executable(*args)
 
 
-def _signature(args: tuple[Any, ...]) -> Hashable:
+def _signature(args: tuple[PyTree, ...]) -> Hashable:
     leaves, structure = jax.tree.flatten(args)
     return structure, tuple(
         (leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))) for leaf in leaves
     )
 
 
-def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
+def program(fn: Callable[..., PyTree], static: Hashable, *args: PyTree) -> Program:
     """The program of `fn(static, *args)`: from the cache, or traced now.
 
     Args:
@@ -130,13 +132,17 @@ def _is_table(value: Any) -> bool:
     return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
 
 
+# The structure of options, and each of them as code: `(type, value)`, or `None` for an array.
+Static: TypeAlias = tuple[Hashable, tuple[tuple[type, Hashable] | None, ...]]
+
+
 class Frozen:
     """Options split into code and data: arrays are arguments of a program, the rest is its key."""
 
     def __init__(self, options: dict[str, Any], kind: str = "Option"):
         """Split `options`; `kind` names a value that can be neither in the `TypeError`."""
-        self.arrays: list[Any] = []
-        code: list[Any] = []
+        self.arrays: list[jax.Array | np.ndarray] = []
+        code: list[tuple[type, Hashable] | None] = []
         leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
         for path, leaf in leaves:
             leaf = tuple(leaf.items()) if (table := _is_table(leaf)) else leaf
@@ -152,15 +158,15 @@ class Frozen:
                     "array nor hashable, so no compiled program could be reused. Pass an array, a "
                     "number, a string or a function."
                 )
-        self.static = structure, tuple(code)
+        self.static: Static = structure, tuple(code)
 
 
-def thaw(static: Any, arrays: list[Any]) -> dict[str, Any]:
+def thaw(static: Static, arrays: list[jax.Array | np.ndarray]) -> dict[str, Any]:
     """Rebuild the options inside a program, from `Frozen.static` and `Frozen.arrays`."""
     structure, code = static
     rest = iter(arrays)
 
-    def value(kept):
+    def value(kept: tuple[type, Any] | None) -> Any:
         if kept is None:
             return next(rest)
         return dict(kept[1]) if kept[0] is dict else kept[1]

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import constraints
 
+from crewel.core.protocol import Data, Params, PyTree
 from crewel.core.trees import named_leaves
 
 
-def joint(log_prior: Any, log_likelihood: Any, params: Any, data: Any) -> jax.Array:
+def joint(
+    log_prior: Callable[[Params], jax.Array],
+    log_likelihood: Callable[[Params, Data], jax.Array],
+    params: Params,
+    data: Data,
+) -> jax.Array:
     """The log density of a model that is given as a prior and a likelihood."""
     return log_prior(params) + jnp.sum(log_likelihood(params, data))
 
 
-def arrays(tree: Any) -> Any:
+def arrays(tree: PyTree) -> PyTree:
     """Make leaves JAX arrays; typed PRNG keys and arrays stay unchanged."""
     return jax.tree.map(jnp.asarray, tree)
 
 
-def float_leaves(test_point: Any) -> Any:
+def float_leaves(test_point: Params) -> Params:
     """The test point as arrays.
 
     Raises:
@@ -38,7 +44,7 @@ def float_leaves(test_point: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
-def num_rows(data: Any) -> int:
+def num_rows(data: Data) -> int:
     """The number of rows of data; 1 without data.
 
     Raises:
@@ -55,7 +61,9 @@ def num_rows(data: Any) -> int:
     return next(iter(rows.values()))[0] if rows else 1
 
 
-def gaussian_prior(given: Any, test_point: Any, transform_fn: Any) -> Any:
+def gaussian_prior(
+    given: tuple[Params, Params] | None, test_point: Params, transform_fn: PyTree
+) -> tuple[Params, Params] | None:
     """Check the location and scale of a Gaussian prior against the parameters.
 
     Raises:

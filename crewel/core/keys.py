@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.protocol import Key, Seed
 
-def as_key(seed: Any) -> jax.Array:
+
+def as_key(seed: Seed) -> Key:
     """A typed PRNG key from an integer, a typed key, or a raw one.
 
     Raises:
@@ -29,7 +29,7 @@ def as_key(seed: Any) -> jax.Array:
     raise TypeError(f"`seed` must be an integer or a PRNG key, got {type(seed).__name__}.")
 
 
-def chain_keys(key: jax.Array, num_chains: int) -> tuple[Any, Any, Any]:
+def chain_keys(key: Key, num_chains: int) -> tuple[Key, Key, Key]:
     """Keys `(chain,)` for initial states, warm-up and draws; none depends on `num_chains`."""
     keys = jax.vmap(lambda chain: jax.random.split(jax.random.fold_in(key, chain), 3))(
         jnp.arange(num_chains)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.core.protocol import SEPARATE, Target
+from crewel.core.protocol import SEPARATE, Data, Key, Target
 
 DEFAULT = 128  # rows per batch of an sgmcmc run, if the data have more
 EXAMPLE = 1024  # rows on which starting points are checked
@@ -47,7 +47,9 @@ class Batches:
         return self.num_data // self.size
 
 
-def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
+def order(
+    key: Key, epoch: int | jax.Array, rows: int, positions: jax.Array | None = None
+) -> jax.Array:
     """An epoch's order of rows, or part of it: a permutation that is computed, not stored.
 
     A Feistel network of eight rounds permutes the numbers below a power of two. A result that is
@@ -70,7 +72,7 @@ def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
     # Halves with few bits would favor some orders.
     bits = max(_BITS, (rows - 1).bit_length())
 
-    def permuted(number):
+    def permuted(number: jax.Array) -> jax.Array:
         high, low = bits - bits // 2, bits // 2
         left, right = number >> low, number & ((1 << low) - 1)
         for i in range(_ROUNDS):
@@ -78,7 +80,7 @@ def order(key: Any, epoch: Any, rows: int, positions: Any = None) -> jax.Array:
             high, low = low, high
         return (left << low) | right
 
-    def once_more(number):
+    def once_more(number: jax.Array) -> jax.Array:
         return jnp.where(number < rows, number, permuted(number))
 
     positions = jnp.arange(rows) if positions is None else positions
@@ -122,7 +124,12 @@ def plan(target: Target, settings: Mapping[str, Any], *, always: bool) -> Batche
 
 
 def at(
-    batches: Batches | None, target: Target, stream: Any, key: Any, step: Any, place: Any
+    batches: Batches | None,
+    target: Target,
+    stream: Data,
+    key: Key,
+    step: jax.Array,
+    place: jax.Array,
 ) -> Target:
     """The density on the batch of a step.
 
@@ -148,7 +155,7 @@ def at(
     return target.on(take(target.data, rows))
 
 
-def take(data: Any, rows: Any) -> Any:
+def take(data: Data, rows: jax.Array | np.ndarray) -> Data:
     """Some rows, each leaf in its own dtype."""
     return jax.tree.map(lambda leaf: leaf.at[rows].get(mode="promise_in_bounds"), data)
 
@@ -162,7 +169,7 @@ def example(target: Target) -> Target:
     return target.on(take(target.data, rows))
 
 
-def random_batch(target: Target, key: Any) -> Target:
+def random_batch(target: Target, key: Key) -> Target:
     """The density on a batch of the run's size, with rows drawn without replacement."""
     size = target.batch_size
     if size is None or size >= target.num_rows:

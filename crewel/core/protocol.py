@@ -28,7 +28,7 @@ from crewel.core.target import Transform as Transform
 Key = jax.Array  # a typed PRNG key
 Seed = int | np.integer[Any] | jax.Array | np.ndarray  # an integer, or a key, typed or raw
 State = PyTree  # whatever a backend carries from step to step
-Stats = dict[str, Any]  # scalars by ArviZ's names, per step
+Stats = dict[str, Any]  # arrays by ArviZ's names: scalars per step, on the host `(chain, draw)`
 Options = Mapping[str, Any]  # the backend's own keywords
 Gradients = tuple[float, float]  # the fewest and the most that a step takes
 
@@ -100,7 +100,7 @@ class EngineResult(NamedTuple):
 
     positions: Position
     stats: Stats
-    losses: Any = None
+    losses: jax.Array | np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +189,10 @@ class Draws(NamedTuple):
 
     draws: Params
     stats: Stats
-    losses: Any
+    losses: np.ndarray | None
     state: State
-    starts: Any
-    keys: Any
+    starts: np.ndarray
+    keys: Key
     timing: dict[str, float]
     surplus: Surplus | None = None
 
@@ -210,4 +210,4 @@ class Surplus(NamedTuple):
 
     draws: Params
     stats: Stats
-    count: Any
+    count: Any  # an array; NamedTuples have a method of this name

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import SupportsFloat
 
 import numpy as np
 
 
-def number(value: Any) -> str:
+def number(value: SupportsFloat) -> str:
     """Four digits: `-123.4`, `1.2e+05`, `NaN`, `-inf`.
 
     Examples:
@@ -19,7 +19,7 @@ def number(value: Any) -> str:
     return "NaN" if np.isnan(value) else f"{value:.4g}"
 
 
-def kind(value: Any) -> str:
+def kind(value: SupportsFloat) -> str:
     """`NaN`, `inf`, `-inf` or `finite`.
 
     Examples:

@@ -7,9 +7,10 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.core import Tracer
 from jax.tree_util import Partial
 
-Tree = Any
+from crewel.core.target import PyTree
 
 
 class Static:
@@ -77,7 +78,7 @@ def path_str(path: tuple[Any, ...]) -> str:
     return ".".join(_key_name(key) for key in path) or "value"
 
 
-def named_leaves(tree: Tree) -> dict[str, Any]:
+def named_leaves(tree: PyTree) -> dict[str, Any]:
     """The leaves of `tree` by dotted name, in flattening order; a bare leaf is called `value`.
 
     Raises:
@@ -98,7 +99,7 @@ def named_leaves(tree: Tree) -> dict[str, Any]:
     return dict(zip(names, (leaf for _, leaf in leaves), strict=True))
 
 
-def leaf_paths(tree: Tree) -> list[str]:
+def leaf_paths(tree: PyTree) -> list[str]:
     """The dotted names of the leaves of `tree`, in flattening order.
 
     Examples:
@@ -108,28 +109,28 @@ def leaf_paths(tree: Tree) -> list[str]:
     return list(named_leaves(tree))
 
 
-def nbytes(tree: Tree) -> int:
+def nbytes(tree: PyTree) -> int:
     """Bytes that the arrays (or shape structs) of `tree` take."""
     return sum(int(np.prod(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
 
 
-def strong(tree: Tree) -> Tree:
+def strong(tree: PyTree) -> PyTree:
     """Arrays without JAX's weak types, so that one compiled program takes them all."""
 
-    def array(leaf):
+    def array(leaf: Any) -> jax.Array:
         leaf = jax.numpy.asarray(leaf)
         return jax.lax.convert_element_type(leaf, leaf.dtype)
 
     return jax.tree.map(array, tree)
 
 
-def require_concrete(tree: Tree, what: str) -> None:
+def require_concrete(tree: PyTree, what: str) -> None:
     """Raise if `tree` has traced values, as inside `jax.jit`, `jax.vmap` or `jax.grad`.
 
     Raises:
         TypeError: it does.
     """
-    if any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree)):
+    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree)):
         raise TypeError(
             f"{what} cannot be traced: an argument is a tracer, so this is within `jax.jit`, "
             "`jax.vmap` or `jax.grad`. Call it outside, on arrays, and pass in its result."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 import warnings
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
     """Warn at the nearest line outside Crewel."""
-    level, frame = 1, sys._getframe()
+    level, frame = 1, inspect.currentframe()
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)

@@ -71,7 +71,9 @@ def test_what_is_not_such_a_row_raises(seen):
     assert seen["twice"] == (
         "ValueError: An algorithm named `mine` already exists. Give yours another name."
     )
-    assert seen["family"] == "ValueError: `mine` is of the family `mcmc`: `model.mcmc(row)`."
+    assert (
+        seen["family"] == "ValueError: `mine` belongs to the family `mcmc`. Use `model.mcmc(row)`."
+    )
     for error in seen["kind"]:
         assert error.startswith("TypeError:") and "`crewel.Algorithm`, got a str" in error
 
@@ -98,9 +100,9 @@ def test_a_broken_package_warns_and_breaks_nothing(tmp_path):
     assert broken.stdout.split() == [str(without)] * 2
     for name, error in {
         "raises": "RuntimeError: out of order",
-        "repeats": "ValueError: There is an algorithm `numpyro_nuts` already",
+        "repeats": "ValueError: An algorithm named `numpyro_nuts` already exists",
         "strings": "TypeError: An algorithm must be a `crewel.Algorithm`, got a str",
     }.items():
-        assert f"The algorithms of `{name}:ROWS` cannot be loaded: {error}" in broken.stderr
-    assert broken.stderr.count("cannot be loaded") == len(BROKEN)
-    assert healthy.stderr.count("cannot be loaded") == 0
+        assert f"The algorithms of `{name}:ROWS` could not be loaded: {error}" in broken.stderr
+    assert broken.stderr.count("could not be loaded") == len(BROKEN)
+    assert healthy.stderr.count("could not be loaded") == 0
