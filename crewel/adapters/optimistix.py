@@ -122,7 +122,7 @@ ROWS = (
     _row(
         "levenberg_marquardt",
         "LevenbergMarquardt",
-        "Damped Gauss-Newton, for log densities that are a sum of squared `residuals`",
+        "Damped Gauss-Newton, for log densities given by squared `residuals`",
         "Levenberg 1944; Marquardt 1963",
         option_sources=("crewel.adapters.optimistix.residual_form",),
     ),

@@ -119,7 +119,7 @@ def test_relevance_of_inputs_one_scale_each():
     "prior, error, words",
     [
         (lambda p, s, latents: dist.Normal(0, latents["scale"]), KeyError,
-         "asks for the latent 'scale'; there are ['sigma', 'tau', 'mu']"),
+         "uses the latent 'scale', but `latents` has ['sigma', 'tau', 'mu']"),
         (lambda p, s, latents: latents["tau"], TypeError, "for `w`; it must return a NumPyro"),
         (lambda p, s, latents: dist.Uniform(0, latents["tau"]), ValueError,
          "support of the prior for `w` depends on a latent: Uniform"),
