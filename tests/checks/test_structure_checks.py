@@ -9,7 +9,7 @@ import crewel as cw
 
 @pytest.mark.parametrize("leaf", [jnp.ones(2, jnp.int32), jnp.ones(2, bool)])
 def test_integers_and_booleans_are_no_parameters(leaf):
-    with pytest.raises(TypeError, match=r"`w` is of type (int32|bool); parameters must be floats"):
+    with pytest.raises(TypeError, match=r"`w` is of type (int32|bool); gradients need parameters"):
         cw.Model(normal, {"w": leaf})
     model = cw.Model(normal, {"w": jnp.ones(2)})
     model.test_point = {"w": leaf}  # as a bridge might
