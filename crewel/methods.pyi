@@ -2365,7 +2365,7 @@ class _OptimistixLbfgs(_Bound):
         """
 
 class _OptimistixLevenbergMarquardt(_Bound):
-    """Damped Gauss-Newton, for log densities that are a sum of squared `residuals`."""
+    """Damped Gauss-Newton, for log densities given by squared `residuals`."""
 
     def __call__(
         self,
@@ -2387,7 +2387,7 @@ class _OptimistixLevenbergMarquardt(_Bound):
         verbose: Any = False,
         residuals: Any,
     ) -> Posterior:
-        """Damped Gauss-Newton, for log densities that are a sum of squared `residuals`.
+        """Damped Gauss-Newton, for log densities given by squared `residuals`.
 
         Levenberg 1944; Marquardt 1963
         """
@@ -2893,7 +2893,7 @@ class _Optimize(Namespace):
 
     @property
     def optimistix_levenberg_marquardt(self) -> _OptimistixLevenbergMarquardt:
-        """Damped Gauss-Newton, for log densities that are a sum of squared `residuals`."""
+        """Damped Gauss-Newton, for log densities given by squared `residuals`."""
 
     @property
     def optimistix_nonlinear_cg(self) -> _OptimistixNonlinearCg:
