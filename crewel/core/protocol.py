@@ -25,6 +25,7 @@ from crewel.core.target import PyTree as PyTree
 from crewel.core.target import Target as Target
 from crewel.core.target import Transform as Transform
 
+Array = jax.Array | np.ndarray  # on a device, or on the host
 Key = jax.Array  # a typed PRNG key
 Seed = int | np.integer[Any] | jax.Array | np.ndarray  # an integer, or a key, typed or raw
 State = PyTree  # whatever a backend carries from step to step

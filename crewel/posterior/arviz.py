@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crewel.core.protocol import Array, Params, Stats
 from crewel.core.trees import named_leaves
+
+if TYPE_CHECKING:
+    from xarray import DataTree
 
 # Axes of a layer's matrix, by the leaf's own name; a vector next to it runs over the outputs.
 _MATRIX_DIMS = {
@@ -43,7 +47,9 @@ def layer_dims(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
     return dims
 
 
-def to_datatree(groups: Mapping[str, Mapping[str, Any]], *, dims: Mapping[str, list[str]]) -> Any:
+def to_datatree(
+    groups: Mapping[str, Mapping[str, Array]], *, dims: Mapping[str, list[str]]
+) -> DataTree:
     """An ArviZ `DataTree` of groups of arrays `(chain, draw, ...)`."""
     import arviz_base
 
@@ -54,7 +60,7 @@ def to_datatree(groups: Mapping[str, Mapping[str, Any]], *, dims: Mapping[str, l
         return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
 
 
-def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str, np.ndarray]]:
+def posterior_groups(draws: Params, stats: Stats) -> dict[str, dict[str, np.ndarray]]:
     """The groups `posterior` and `sample_stats` of a run."""
     # Types that NumPy itself lacks (bfloat16) are widened, because ArviZ cannot compute with them.
     named = {
@@ -67,7 +73,7 @@ def posterior_groups(draws: Any, stats: Mapping[str, Any]) -> dict[str, dict[str
     return groups
 
 
-def prediction_dims(variables: Mapping[str, Any]) -> dict[str, list[str]]:
+def prediction_dims(variables: Mapping[str, Array]) -> dict[str, list[str]]:
     """Dims of predictions `(chain, draw, row, ...)`: `row` first, then a separate name each.
 
     Examples:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 import numpyro.distributions as dist
 
-from crewel.core.protocol import Params, PyTree
+from crewel.core.protocol import Array, Data, Params, PyTree
 from crewel.likelihoods import CLASSES, COUNTS, base_of
 from crewel.posterior.predict import NetworkPredictive
 
 
 def log_likelihood(
-    predictive: NetworkPredictive, params: Params, data: PyTree, y: Any
+    predictive: NetworkPredictive, params: Params, data: Data, y: Array
 ) -> np.ndarray:
     """Log likelihood of each row under a constant predictor fitted to the training targets.
 
@@ -43,9 +41,9 @@ def log_likelihood(
     return values.reshape(len(y), -1).sum(-1)
 
 
-def _base(predictive: NetworkPredictive, params: Params, x: PyTree) -> Any:
+def _base(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
     """The distribution of `y`, without numbers."""
-    seen = []
+    seen: list[dist.Distribution] = []
     few = jax.tree.map(lambda leaf: leaf[:2], x)
     jax.eval_shape(lambda p, x: seen.append(predictive.at(p, x)[1]), params, few)
     return base_of(seen[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ import numpy as np
 
 from crewel import metrics
 from crewel.core.keys import as_key
-from crewel.core.protocol import PyTree
+from crewel.core.protocol import Array, Data, PyTree, Seed
 from crewel.core.trees import named_leaves
 from crewel.posterior import arviz, baseline, function_space
 from crewel.posterior.predict import (
@@ -21,6 +21,11 @@ from crewel.posterior.predict import (
     scores,
     variables,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from crewel.posterior.posterior import Posterior
 
 ROWS = 200  # inputs at which a report evaluates predictions, at most
 SUMMARY_ROWS = 10
@@ -38,7 +43,9 @@ def _flat(outputs: PyTree) -> np.ndarray:
     return np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
 
 
-def report(post: Any, x: Any = None, y: Any = None) -> function_space.FunctionReport:
+def report(
+    post: Posterior, x: PyTree = None, y: Array | None = None
+) -> function_space.FunctionReport:
     """Convergence judged on predictions; see `Posterior.report`."""
     predictive = require_network(post.model.predictive, "`report`")
     if y is not None and x is None:
@@ -46,13 +53,13 @@ def report(post: Any, x: Any = None, y: Any = None) -> function_space.FunctionRe
     params, data = post.params, post.model.data
     inputs = _some(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
     outputs = over_draws(points, predictive, params, inputs)
-    rows = data if y is None else {"x": x, "y": y}
+    rows: Data = data if y is None else {"x": x, "y": y}
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows["y"])
     return function_space.report(_flat(outputs), pointwise, constant)
 
 
-def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
+def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.DataFrame:
     """The table of `Posterior.summary`."""
     from arviz_stats import summary as table  # pyright: ignore[reportPrivateImportUsage]
 
@@ -64,22 +71,22 @@ def summary(post: Any, *, space: str | None = None, **kwargs: Any) -> Any:
     if space not in ("functions", "weights"):
         raise ValueError(f"`space` must be 'functions' or 'weights', got {space!r}.")
     if space == "weights":
-        return table(post.to_datatree(), **kwargs)
+        return cast("pd.DataFrame", table(post.to_datatree(), **kwargs))
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
     outputs = over_draws(points, predictive, post.params, _some(post.model.data["x"], SUMMARY_ROWS))
     named = named_leaves(post.params)
-    predictions: dict[str, Any] = {}
+    predictions: dict[str, Array] = {}
     for name, tree in outputs.items():
         predictions |= variables(tree, name)
     tree = arviz.to_datatree(
         {"posterior": {name: named[name] for name in post.model.latents} | predictions},
         dims=arviz.prediction_dims(predictions),
     )
-    return table(tree, **kwargs)
+    return cast("pd.DataFrame", table(tree, **kwargs))
 
 
-def held_out_scores(post: Any, x: Any, y: Any, *, seed: Any = 0) -> dict[str, float]:
+def held_out_scores(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
     """Held-out scores; see `Posterior.metrics`."""
     predictive, y = require_network(post.model.predictive, "`metrics`"), np.asarray(y)
     rows = {"x": x, "y": y}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.keys import as_key
-from crewel.core.protocol import Draws, Key, Params, State, Stats, Surplus
+from crewel.core.model_like import ModelLike
+from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
 from crewel.core.trees import named_leaves
 from crewel.core.warning import warn
 from crewel.posterior import arviz, diagnostics
@@ -18,6 +19,9 @@ from crewel.posterior.function_space import FunctionReport
 from crewel.posterior.predict import require_network
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from xarray import DataTree
+
     from crewel.run.call import Call
 
 
@@ -49,10 +53,10 @@ class Posterior:
     timing: dict[str, float]
     surplus: Surplus | None
     call: Call
-    model: Any
+    model: ModelLike
 
     @classmethod
-    def of(cls, model: Any, call: Call, made: Draws) -> Posterior:
+    def of(cls, model: ModelLike, call: Call, made: Draws) -> Posterior:
         """A posterior from what a run returned."""
         return cls(**made._asdict(), call=call, model=model)
 
@@ -77,7 +81,7 @@ class Posterior:
         return jax.tree.leaves(self.draws)[0].shape[1]
 
     @property
-    def params(self) -> Any:
+    def params(self) -> Params:
         """The draws as parameters of the model.
 
         Raises:
@@ -95,7 +99,7 @@ class Posterior:
             )
         return self.draws
 
-    def resampled(self, seed: Any = 0) -> Posterior:
+    def resampled(self, seed: Seed = 0) -> Posterior:
         """Draws of equal weight, for a sampler whose draws carry a `log_weight`.
 
         Each chain's draws are resampled with replacement, in proportion to their weights
@@ -148,13 +152,13 @@ class Posterior:
 
         return driver.extend(self, num_draws, progress=progress)
 
-    def to_datatree(self) -> Any:
+    def to_datatree(self) -> DataTree:
         """The draws and statistics as an ArviZ `DataTree`.
 
         Parameters become variables with dotted names (`Dense_0.kernel`), with named dims and
         coordinates; statistics are the group `sample_stats`, training targets `observed_data`.
         """
-        groups: dict[str, Any] = arviz.posterior_groups(self.draws, self.stats)
+        groups: dict[str, dict[str, np.ndarray]] = arviz.posterior_groups(self.draws, self.stats)
         if isinstance(self.model.data, dict) and hasattr(self.model.data.get("y"), "shape"):
             groups["observed_data"] = {"y": np.asarray(self.model.data["y"])}
         shapes = {name: leaf.shape[2:] for name, leaf in groups["posterior"].items()}
@@ -163,7 +167,9 @@ class Posterior:
             dims |= arviz.prediction_dims({"y": groups["observed_data"]["y"][None, None]})
         return arviz.to_datatree(groups, dims=dims)
 
-    def summary(self, *, space: str | None = None, **kwargs: Any) -> Any:
+    def summary(
+        self, *, space: Literal["functions", "weights"] | None = None, **kwargs: Any
+    ) -> pd.DataFrame:
         """ArviZ's table of means, intervals, ESS and R-hat.
 
         Args:
@@ -178,7 +184,7 @@ class Posterior:
         """
         return diagnostics.summary(self, space=space, **kwargs)
 
-    def report(self, x: Any = None, y: Any = None) -> FunctionReport:
+    def report(self, x: PyTree = None, y: Array | None = None) -> FunctionReport:
         """Convergence judged on predictions: R-hat, ESS, MCSE, each chain's LPPD, dead chains.
 
         Args:
@@ -192,8 +198,8 @@ class Posterior:
         return diagnostics.report(self, x, y)
 
     def predict(
-        self, *args: Any, batch_size: int | None = None, seed: Any = 0, **kwargs: Any
-    ) -> Any:
+        self, *args: Any, batch_size: int | None = None, seed: Seed = 0, **kwargs: Any
+    ) -> DataTree:
         """The posterior predictive at new inputs.
 
         Args:
@@ -254,7 +260,7 @@ class Posterior:
             jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
         )
 
-    def log_likelihood(self, *args: Any, **kwargs: Any) -> Any:
+    def log_likelihood(self, *args: Any, **kwargs: Any) -> DataTree:
         """Pointwise log likelihood, for LOO and model comparison; it is never scaled.
 
         Args:
@@ -272,14 +278,14 @@ class Posterior:
         """
         predictive = self.model.predictive
         if predictive is None:
-            require_network(None, "`log_likelihood`")
+            predictive = require_network(None, "`log_likelihood`")
         values = predictive.log_likelihood(self.params, self.model.data, args, kwargs)
         group = arviz.to_datatree({"log_likelihood": values}, dims=predictive.dims(values))
         tree = self.to_datatree()
         tree["log_likelihood"] = group["log_likelihood"]
         return tree
 
-    def metrics(self, x: Any, y: Any, *, seed: Any = 0) -> dict[str, float]:
+    def metrics(self, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
         """Scores of the posterior predictive on held-out rows.
 
         Args:
@@ -297,7 +303,7 @@ class Posterior:
     def joined(self, more: Posterior) -> Posterior:
         """This posterior with the draws of a further run appended to its own."""
 
-        def join(a, b):
+        def join(a: Array, b: Array) -> np.ndarray:
             return np.concatenate([a, b], axis=1)
 
         summary = self.call.extras.reduce is not None  # then `more` summarizes all draws

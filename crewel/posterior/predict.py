@@ -5,40 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import numpyro.distributions as dist
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
 from crewel.core.compiling import compile_all, program
-from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.model_like import ModelLike
+from crewel.core.model_like import Predictive as Predictive
+from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.trees import named_leaves, nbytes, require_concrete
 from crewel.likelihoods import CLASSES, class_probabilities
 from crewel.posterior.arviz import prediction_dims
 
 BATCH_BYTES = 64 * 2**20  # of outputs and parameters on the device at a time
-
-
-class Predictive(Protocol):
-    """How a model predicts. Networks and programs each have an implementation."""
-
-    def predict(
-        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
-    ) -> dict[str, np.ndarray]:
-        """Predictions under every draw, by name, `(chain, draw, ...)`."""
-        ...
-
-    def log_likelihood(
-        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
-    ) -> dict[str, np.ndarray]:
-        """Pointwise log likelihood under every draw, by observed site, `(chain, draw, ...)`."""
-        ...
-
-    def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-        """Names of the axes after chain and draw, where they have any."""
-        ...
 
 
 @partial(
@@ -58,11 +42,11 @@ class NetworkPredictive:
     """
 
     apply: Callable[[Params, PyTree], PyTree]
-    likelihood: Callable[[Params, PyTree], Any]
+    likelihood: Callable[[Params, PyTree], dist.Distribution]
     rebuild: Callable[[Params], Any] | None = None
     kind: str = "values"
 
-    def at(self, params: Params, x: PyTree) -> tuple[PyTree, Any]:
+    def at(self, params: Params, x: PyTree) -> tuple[PyTree, dist.Distribution]:
         """The network's outputs, and the distribution of `y` that they parametrize."""
         outputs = self.apply(params, x)
         return outputs, self.likelihood(params, outputs)
@@ -74,12 +58,18 @@ class NetworkPredictive:
             return {"probability": class_probabilities(distribution)}
         return {"outputs": outputs}
 
-    def pointwise(self, params: Params, x: PyTree, y: Any) -> jax.Array:
+    def pointwise(self, params: Params, x: PyTree, y: Array) -> jax.Array:
         """Log likelihood of each row, `(N,)`."""
         return per_row(self.at(params, x)[1].log_prob(y))
 
     def predict(
-        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
+        self,
+        draws: Params,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        key: Key,
+        batch_size: int | None,
     ) -> dict[str, np.ndarray]:
         """`outputs`, `y`, and `probability` for classes."""
         x = _inputs(*args, **kwargs)
@@ -87,7 +77,7 @@ class NetworkPredictive:
         return variables(made.pop("outputs"), "outputs") | made
 
     def log_likelihood(
-        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
+        self, draws: Params, data: Data, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """The log likelihood of `y`, `(chain, draw, row)`."""
         x, y = _rows(*args, **kwargs)
@@ -105,22 +95,23 @@ class NetworkPredictive:
         return prediction_dims(made)
 
 
-def _inputs(x: Any) -> Any:
+def _inputs(x: PyTree) -> PyTree:
     """The single argument of a network's `predict`."""
     return x
 
 
-def _rows(x: Any = None, y: Any = None) -> tuple[Any, Any]:
+def _rows(x: PyTree = None, y: Array | None = None) -> tuple[PyTree, Array | None]:
     """The arguments of a network's `log_likelihood`."""
     return x, y
 
 
-def per_row(values: jax.Array) -> jax.Array:
+def per_row(values: ArrayLike) -> jax.Array:
     """Values summed over all axes but that of the rows, `(N,)`."""
+    values = jnp.asarray(values)
     return values.reshape(values.shape[0], -1).sum(-1)
 
 
-def variables(outputs: PyTree, name: str) -> dict[str, Any]:
+def variables(outputs: PyTree, name: str) -> dict[str, Array]:
     """Leaves as named variables: `name` itself, or `name.leaf` if there are several."""
     named = named_leaves(outputs)
     if list(named) == ["value"]:
@@ -131,13 +122,13 @@ def variables(outputs: PyTree, name: str) -> dict[str, Any]:
 # Functions for `over_draws`: `(None, predictive, params, keys, batch)`; leaves have a draw axis.
 
 
-def points(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: Any) -> PyTree:
+def points(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: PyTree) -> PyTree:
     """`NetworkPredictive.point` under every draw."""
     return jax.vmap(lambda p: predictive.point(p, x))(params)
 
 
-def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: Any) -> PyTree:
-    def one(p, key):
+def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x: PyTree) -> PyTree:
+    def one(p: Params, key: Key) -> dict[str, PyTree]:
         outputs, distribution = predictive.at(p, x)
         made = {"outputs": outputs, "y": distribution.sample(key)}
         if predictive.kind == CLASSES:
@@ -147,12 +138,12 @@ def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x:
     return jax.vmap(one)(params, keys)
 
 
-def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Any) -> PyTree:
+def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Data) -> PyTree:
     """What scores need: the log likelihood, and class probabilities or means and draws."""
 
-    def one(p, key):
+    def one(p: Params, key: Key) -> dict[str, ArrayLike]:
         distribution = predictive.at(p, rows["x"])[1]
-        found = {"log_likelihood": per_row(distribution.log_prob(rows["y"]))}
+        found: dict[str, ArrayLike] = {"log_likelihood": per_row(distribution.log_prob(rows["y"]))}
         if predictive.kind == CLASSES:
             return found | {"probabilities": class_probabilities(distribution)}
         return found | {"mean": distribution.mean, "y": distribution.sample(key)}
@@ -161,12 +152,12 @@ def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, ro
 
 
 def _pointwise(
-    _: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Any
+    _: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Data
 ) -> PyTree:
     return jax.vmap(lambda p: predictive.pointwise(p, rows["x"], rows["y"]))(params)
 
 
-def require_network(predictive: Any, what: str) -> NetworkPredictive:
+def require_network(predictive: Predictive | None, what: str) -> NetworkPredictive:
     """The model's predictive, if it predicts `y` from rows of `x`.
 
     Args:
@@ -214,7 +205,14 @@ def over_draws(
         return _over_draws(fn, predictive, draws, batch, key, batch_size)
 
 
-def _over_draws(fn, predictive, draws, batch, key, batch_size) -> Any:
+def _over_draws(
+    fn: Callable[..., PyTree],
+    predictive: PyTree,
+    draws: Params,
+    batch: PyTree,
+    key: Key | None,
+    batch_size: int | None,
+) -> Any:
     chains, number = jax.tree.leaves(draws)[0].shape[:2]
     total = chains * number
     flat = jax.tree.map(lambda leaf: np.asarray(leaf).reshape(total, *leaf.shape[2:]), draws)
@@ -227,7 +225,7 @@ def _over_draws(fn, predictive, draws, batch, key, batch_size) -> Any:
     size = min(batch_size, total)
     take = np.minimum(np.arange(-(-total // size) * size), total - 1).reshape(-1, size)
 
-    def arguments(rows):
+    def arguments(rows: np.ndarray) -> tuple[PyTree, Params, Key]:
         return predictive, jax.tree.map(lambda leaf: jnp.asarray(leaf[rows]), flat), keys[rows]
 
     run = program(fn, None, *arguments(take[0]), batch)
@@ -236,7 +234,7 @@ def _over_draws(fn, predictive, draws, batch, key, batch_size) -> Any:
     for rows in take:
         made = run(*arguments(rows), batch)
 
-        def copy(buffer, leaf, rows=rows):
+        def copy(buffer: np.ndarray, leaf: jax.Array, rows: np.ndarray = rows) -> None:
             buffer[rows] = np.asarray(leaf)
 
         jax.tree.map(copy, out, made)
@@ -248,7 +246,7 @@ def _collected(predictive: NetworkPredictive, x: PyTree, params: Params) -> PyTr
     return found
 
 
-def predictions(model: Any, x: PyTree) -> Partial:
+def predictions(model: ModelLike, x: PyTree) -> Partial:
     """A function for `collect=`: keep predictions at `x` in place of the parameters.
 
     Args:

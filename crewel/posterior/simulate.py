@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.protocol import Data, Key, Params, PyTree
 from crewel.core.trees import named_leaves
 from crewel.posterior.predict import over_draws
 
@@ -34,11 +34,11 @@ class Simulation:
     """
 
     program: PyTree
-    run: Callable[[Any, Params, Key], dict[str, Any]]
-    pointwise: Callable[[Any, Params], dict[str, Any]]
-    rebind: Callable[[Any, tuple, Mapping[str, Any]], Any] | None = None
+    run: Callable[[PyTree, Params, Key], dict[str, PyTree]]
+    pointwise: Callable[[PyTree, Params], dict[str, jax.Array]]
+    rebind: Callable[[PyTree, tuple[Any, ...], Mapping[str, Any]], PyTree] | None = None
 
-    def on(self, args: tuple, kwargs: Mapping[str, Any]) -> Simulation:
+    def on(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Simulation:
         """The program on other arguments, or on its own if none are given.
 
         Raises:
@@ -54,14 +54,20 @@ class Simulation:
         return replace(self, program=self.rebind(self.program, args, dict(kwargs)))
 
     def predict(
-        self, draws: Params, args: tuple, kwargs: Mapping[str, Any], *, key: Key, batch_size: Any
+        self,
+        draws: Params,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        *,
+        key: Key,
+        batch_size: int | None,
     ) -> dict[str, np.ndarray]:
         """Every site that is not a parameter, by name."""
         simulation = self.on(args, kwargs)
         return named_leaves(over_draws(_run, simulation, draws, (), key=key, batch_size=batch_size))
 
     def log_likelihood(
-        self, draws: Params, data: Any, args: tuple, kwargs: Mapping[str, Any]
+        self, draws: Params, data: Data, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> dict[str, np.ndarray]:
         """The log likelihood of each datum of every observed site, by name."""
         return named_leaves(over_draws(_pointwise, self.on(args, kwargs), draws, ()))
@@ -71,9 +77,9 @@ class Simulation:
         return {}
 
 
-def _run(_: None, simulation: Simulation, params: Params, keys: Key, batch: Any) -> PyTree:
+def _run(_: None, simulation: Simulation, params: Params, keys: Key, batch: PyTree) -> PyTree:
     return jax.vmap(lambda p, key: simulation.run(simulation.program, p, key))(params, keys)
 
 
-def _pointwise(_: None, simulation: Simulation, params: Params, keys: Key, batch: Any) -> PyTree:
+def _pointwise(_: None, simulation: Simulation, params: Params, keys: Key, batch: PyTree) -> PyTree:
     return jax.vmap(lambda p: simulation.pointwise(simulation.program, p))(params)
