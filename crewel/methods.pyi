@@ -142,7 +142,7 @@ class _BlackjaxDynamicHmc(_Bound):
         """
 
 class _BlackjaxNutsLowRank(_Bound):
-    """No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients."""
+    """No-U-Turn sampler with a diagonal plus low-rank metric from draws and gradients."""
 
     def __call__(
         self,
@@ -169,13 +169,13 @@ class _BlackjaxNutsLowRank(_Bound):
         max_num_doublings: Any = 10,
         divergence_threshold: Any = 1000,
     ) -> Posterior:
-        """No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients.
+        """No-U-Turn sampler with a diagonal plus low-rank metric from draws and gradients.
 
         Seyboldt, Carlson & Carpenter 2026
         """
 
 class _BlackjaxNutsPathfinder(_Bound):
-    """No-U-Turn sampler that starts from Pathfinder, with its dense metric."""
+    """No-U-Turn sampler that starts from Pathfinder and uses its dense metric."""
 
     def __call__(
         self,
@@ -198,13 +198,13 @@ class _BlackjaxNutsPathfinder(_Bound):
         max_num_doublings: Any = 10,
         divergence_threshold: Any = 1000,
     ) -> Posterior:
-        """No-U-Turn sampler that starts from Pathfinder, with its dense metric.
+        """No-U-Turn sampler that starts from Pathfinder and uses its dense metric.
 
         Zhang, Carpenter, Gelman & Vehtari 2022
         """
 
 class _BlackjaxHmcPathfinder(_Bound):
-    """Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric."""
+    """Hamiltonian Monte Carlo that starts from Pathfinder and uses its dense metric."""
 
     def __call__(
         self,
@@ -227,13 +227,13 @@ class _BlackjaxHmcPathfinder(_Bound):
         num_integration_steps: Any = 16,
         divergence_threshold: Any = 1000,
     ) -> Posterior:
-        """Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric.
+        """Hamiltonian Monte Carlo that starts from Pathfinder and uses its dense metric.
 
         Zhang, Carpenter, Gelman & Vehtari 2022
         """
 
 class _BlackjaxSgldCv(_Bound):
-    """SGLD with control variates; the warm-up finds the mode they are centred on, by Adam."""
+    """SGLD with control variates, centered on the mode that Adam finds in the warm-up."""
 
     def __call__(
         self,
@@ -257,15 +257,15 @@ class _BlackjaxSgldCv(_Bound):
         temperature: Any = 1.0,
         learning_rate: Any = 0.01,
     ) -> Posterior:
-        """SGLD with control variates; the warm-up finds the mode they are centred on, by Adam.
+        """SGLD with control variates, centered on the mode that Adam finds in the warm-up.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
 
         Baker, Fearnhead, Fox & Nemeth 2019
         """
 
 class _BlackjaxCheesHmc(_Bound):
-    """HMC whose trajectory length all chains learn together; for many chains, on GPUs."""
+    """HMC with a trajectory length tuned across all chains; for many chains, on GPUs."""
 
     def __call__(
         self,
@@ -288,13 +288,13 @@ class _BlackjaxCheesHmc(_Bound):
         step_size: Any = 0.1,
         optim: Any = None,
     ) -> Posterior:
-        """HMC whose trajectory length all chains learn together; for many chains, on GPUs.
+        """HMC with a trajectory length tuned across all chains; for many chains, on GPUs.
 
         Hoffman, Radul & Sountsov 2021
         """
 
 class _BlackjaxMeadsHmc(_Bound):
-    """Generalized HMC that folds of chains tune for each other; for many chains, on GPUs."""
+    """Generalized HMC in which folds of chains tune each other; for many chains, on GPUs."""
 
     def __call__(
         self,
@@ -313,13 +313,13 @@ class _BlackjaxMeadsHmc(_Bound):
         low_rank_rank: Any = None,
         low_rank_window_fraction: Any = 0.5,
     ) -> Posterior:
-        """Generalized HMC that folds of chains tune for each other; for many chains, on GPUs.
+        """Generalized HMC in which folds of chains tune each other; for many chains, on GPUs.
 
         Hoffman & Sountsov 2022
         """
 
 class _BlackjaxMala(_Bound):
-    """Metropolis-adjusted Langevin algorithm; every parameter has the same step."""
+    """Metropolis-adjusted Langevin algorithm with the same step size for every parameter."""
 
     def __call__(
         self,
@@ -339,7 +339,7 @@ class _BlackjaxMala(_Bound):
         gamma: Any = 0.05,
         kappa: Any = 0.75,
     ) -> Posterior:
-        """Metropolis-adjusted Langevin algorithm; every parameter has the same step.
+        """Metropolis-adjusted Langevin algorithm with the same step size for every parameter.
 
         Roberts & Tweedie 1996; Roberts & Rosenthal 1998
         """
@@ -371,7 +371,7 @@ class _BlackjaxBarker(_Bound):
         """
 
 class _BlackjaxGhmc(_Bound):
-    """Generalized HMC: one leapfrog step, and momentum that is kept in part."""
+    """Generalized HMC: one leapfrog step with a partial refreshment of the momentum."""
 
     def __call__(
         self,
@@ -395,13 +395,13 @@ class _BlackjaxGhmc(_Bound):
         gamma: Any = 0.05,
         kappa: Any = 0.75,
     ) -> Posterior:
-        """Generalized HMC: one leapfrog step, and momentum that is kept in part.
+        """Generalized HMC: one leapfrog step with a partial refreshment of the momentum.
 
         Horowitz 1991; Neal 2020; Hoffman & Sountsov 2022
         """
 
 class _BlackjaxMclmc(_Bound):
-    """Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two."""
+    """Unadjusted microcanonical Langevin Monte Carlo, two gradients per step."""
 
     def __call__(
         self,
@@ -424,9 +424,9 @@ class _BlackjaxMclmc(_Bound):
         diagonal_preconditioning: Any = True,
         l_factor: Any = 0.4,
     ) -> Posterior:
-        """Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two.
+        """Unadjusted microcanonical Langevin Monte Carlo, two gradients per step.
 
-        No accept step: the step size leaves a bias, kept small by the energy error.
+        No accept step: the step size leaves a bias, kept small by tuning the energy error.
 
         Robnik, De Luca, Silverstein & Seljak 2023
         """
@@ -463,7 +463,7 @@ class _BlackjaxAdjustedMclmc(_Bound):
         """
 
 class _BlackjaxNestedSlice(_Bound):
-    """Nested slice sampling, with the evidence and its error; multimodal."""
+    """Nested slice sampling for multimodal posteriors; estimates the evidence."""
 
     def __call__(
         self,
@@ -483,7 +483,7 @@ class _BlackjaxNestedSlice(_Bound):
         inner_kernel_params: Any = None,
         update_strategy: Any = ...,
     ) -> Posterior:
-        """Nested slice sampling, with the evidence and its error; multimodal.
+        """Nested slice sampling for multimodal posteriors; estimates the evidence.
 
         Skilling 2006; Yallup, Kroupa & Handley 2026
         """
@@ -514,13 +514,13 @@ class _BlackjaxSgld(_Bound):
     ) -> Posterior:
         """Stochastic-gradient Langevin dynamics.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
 
         Welling & Teh 2011
         """
 
 class _BlackjaxSghmc(_Bound):
-    """Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step."""
+    """Stochastic-gradient Hamiltonian Monte Carlo with a new momentum at each step."""
 
     def __call__(
         self,
@@ -546,9 +546,9 @@ class _BlackjaxSghmc(_Bound):
         step_size: Any = "auto",
         temperature: Any = 1.0,
     ) -> Posterior:
-        """Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step.
+        """Stochastic-gradient Hamiltonian Monte Carlo with a new momentum at each step.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
 
         Chen, Fox & Guestrin 2014
         """
@@ -581,13 +581,13 @@ class _BlackjaxSgnht(_Bound):
     ) -> Posterior:
         """Stochastic-gradient Nosé-Hoover thermostat.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size; noise of another size in each direction leaves other temperatures.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size; directions with different noise settle at different temperatures.
 
         Ding et al. 2014
         """
 
 class _BlackjaxCsgld(_Bound):
-    """Contour SGLD: a flattened density, to cross between modes; draws carry a `log_weight`."""
+    """Contour SGLD: flattens the density to cross between modes; draws have a `log_weight`."""
 
     def __call__(
         self,
@@ -613,15 +613,15 @@ class _BlackjaxCsgld(_Bound):
         temperature: Any = 1.0,
         step_size_stoch: Any = 0.001,
     ) -> Posterior:
-        """Contour SGLD: a flattened density, to cross between modes; draws carry a `log_weight`.
+        """Contour SGLD: flattens the density to cross between modes; draws have a `log_weight`.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size; draws are of the flattened density, see `Posterior.resampled`.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size; draws come from the flattened density, see `Posterior.resampled`.
 
         Deng, Lin & Liang 2020
         """
 
 class _BlackjaxCyclicalSgld(_Bound):
-    """SGLD in cycles: each travels with long steps, then draws with short ones."""
+    """SGLD in cycles of long steps that explore and short steps that sample."""
 
     def __call__(
         self,
@@ -645,15 +645,15 @@ class _BlackjaxCyclicalSgld(_Bound):
         cycle_length: Any = 500,
         exploration: Any = 0.8,
     ) -> Posterior:
-        """SGLD in cycles: each travels with long steps, then draws with short ones.
+        """SGLD in cycles of long steps that explore and short steps that sample.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
 
         Zhang, Li, Zhang, Chen & Wilson 2020
         """
 
 class _BlackjaxCyclicalSghmc(_Bound):
-    """SGHMC in cycles: each travels with long steps, then draws with short ones."""
+    """SGHMC in cycles of long steps that explore and short steps that sample."""
 
     def __call__(
         self,
@@ -680,15 +680,15 @@ class _BlackjaxCyclicalSghmc(_Bound):
         cycle_length: Any = 500,
         exploration: Any = 0.8,
     ) -> Posterior:
-        """SGHMC in cycles: each travels with long steps, then draws with short ones.
+        """SGHMC in cycles of long steps that explore and short steps that sample.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
 
         Zhang, Li, Zhang, Chen & Wilson 2020
         """
 
 class _BlackjaxSlice(_Bound):
-    """Slice sampling of one coordinate after the other, no gradients, no tuning."""
+    """Slice sampling of one coordinate after another, without gradients or tuning."""
 
     def __call__(
         self,
@@ -709,13 +709,13 @@ class _BlackjaxSlice(_Bound):
         axis_proposal: Any = ...,
         max_shrinkage: Any = 100,
     ) -> Posterior:
-        """Slice sampling of one coordinate after the other, no gradients, no tuning.
+        """Slice sampling of one coordinate after another, without gradients or tuning.
 
         Neal 2003
         """
 
 class _BlackjaxEllipticalSlice(_Bound):
-    """Elliptical slice sampling under a Gaussian prior, no gradients, no tuning."""
+    """Elliptical slice sampling under a Gaussian prior, without gradients or tuning."""
 
     def __call__(
         self,
@@ -730,13 +730,13 @@ class _BlackjaxEllipticalSlice(_Bound):
         progress: bool = True,
         collect: Callable[[Params], PyTree] | None = None,
     ) -> Posterior:
-        """Elliptical slice sampling under a Gaussian prior, no gradients, no tuning.
+        """Elliptical slice sampling under a Gaussian prior, without gradients or tuning.
 
         Murray, Adams & MacKay 2010
         """
 
 class _BlackjaxTemperedSmc(_Bound):
-    """Sequential Monte Carlo from prior to posterior, with the evidence; multimodal."""
+    """Sequential Monte Carlo for multimodal posteriors; estimates the evidence."""
 
     def __call__(
         self,
@@ -756,13 +756,13 @@ class _BlackjaxTemperedSmc(_Bound):
         step_size: Any = 0.3,
         num_integration_steps: Any = 5,
     ) -> Posterior:
-        """Sequential Monte Carlo from prior to posterior, with the evidence; multimodal.
+        """Sequential Monte Carlo for multimodal posteriors; estimates the evidence.
 
         Del Moral, Doucet & Jasra 2006; Buchholz, Chopin & Jacob 2021
         """
 
 class _BlackjaxMeanfieldVi(_Bound):
-    """Mean-field Gaussian, by the sticking-the-landing gradient of the ELBO."""
+    """Mean-field Gaussian, fitted by the sticking-the-landing gradient of the ELBO."""
 
     def __call__(
         self,
@@ -780,15 +780,15 @@ class _BlackjaxMeanfieldVi(_Bound):
         objective: Any = ...,
         stl_estimator: Any = True,
     ) -> Posterior:
-        """Mean-field Gaussian, by the sticking-the-landing gradient of the ELBO.
+        """Mean-field Gaussian, fitted by the sticking-the-landing gradient of the ELBO.
 
-        A Gaussian without correlations has too small scales where the posterior has some.
+        A Gaussian without correlations is too narrow where the posterior is correlated.
 
         Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017
         """
 
 class _BlackjaxFullrankVi(_Bound):
-    """Full-rank Gaussian, by the sticking-the-landing gradient of the ELBO."""
+    """Full-rank Gaussian, fitted by the sticking-the-landing gradient of the ELBO."""
 
     def __call__(
         self,
@@ -806,15 +806,15 @@ class _BlackjaxFullrankVi(_Bound):
         objective: Any = ...,
         stl_estimator: Any = True,
     ) -> Posterior:
-        """Full-rank Gaussian, by the sticking-the-landing gradient of the ELBO.
+        """Full-rank Gaussian, fitted by the sticking-the-landing gradient of the ELBO.
 
-        A Gaussian has no skewness and light tails.
+        A Gaussian has light tails and no skewness.
 
         Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017
         """
 
 class _BlackjaxPathfinder(_Bound):
-    """Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO."""
+    """Pathfinder: the Gaussian with the highest ELBO along an L-BFGS path."""
 
     def __call__(
         self,
@@ -833,7 +833,7 @@ class _BlackjaxPathfinder(_Bound):
         gtol: Any = 1e-08,
         ftol: Any = 1e-05,
     ) -> Posterior:
-        """Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO.
+        """Pathfinder: the Gaussian with the highest ELBO along an L-BFGS path.
 
         A Gaussian whose covariance is L-BFGS's estimate after a few steps.
 
@@ -841,7 +841,7 @@ class _BlackjaxPathfinder(_Bound):
         """
 
 class _BlackjaxMultipathfinder(_Bound):
-    """Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS)."""
+    """Pathfinder with one path per chain; draws are resampled by importance (PSIS)."""
 
     def __call__(
         self,
@@ -859,9 +859,9 @@ class _BlackjaxMultipathfinder(_Bound):
         gtol: Any = 1e-08,
         ftol: Any = 1e-05,
     ) -> Posterior:
-        """Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS).
+        """Pathfinder with one path per chain; draws are resampled by importance (PSIS).
 
-        A finite pool of draws, `num_samples` a path, resampled with replacement.
+        A finite pool of draws, `num_samples` per path, resampled with replacement.
 
         Zhang, Carpenter, Gelman & Vehtari 2022
         """
@@ -885,13 +885,13 @@ class _BlackjaxSvgd(_Bound):
     ) -> Posterior:
         """Stein variational gradient descent: chains are particles that repel each other.
 
-        A finite set of particles, whose spread is too small in many dimensions.
+        A finite set of particles, whose spread is too small in high dimensions.
 
         Liu & Wang 2016
         """
 
 class _CrewelPsgld(_Bound):
-    """SGLD preconditioned as RMSprop is: a step of its own for each parameter."""
+    """SGLD with RMSprop's preconditioner: a separate step size for each parameter."""
 
     def __call__(
         self,
@@ -916,9 +916,9 @@ class _CrewelPsgld(_Bound):
         step_size: Any = "auto",
         temperature: Any = 1.0,
     ) -> Posterior:
-        """SGLD preconditioned as RMSprop is: a step of its own for each parameter.
+        """SGLD with RMSprop's preconditioner: a separate step size for each parameter.
 
-        No accept step, and the gradient's own noise: both leave a bias that vanishes with the step size; the change of the preconditioner is left out, as in the paper.
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size; the term for the changing preconditioner is omitted, as in the paper.
 
         Li, Chen, Carlson & Carin 2016
         """
@@ -1209,7 +1209,7 @@ class _JaxoptNonlinearCg(_Bound):
         """
 
 class _NumpyroNuts(_Bound):
-    """No-U-Turn sampler, iterative trees, diagonal or dense mass matrix."""
+    """No-U-Turn sampler with iterative trees and a diagonal or dense mass matrix."""
 
     def __call__(
         self,
@@ -1235,7 +1235,7 @@ class _NumpyroNuts(_Bound):
         forward_mode_differentiation: Any = False,
         regularize_mass_matrix: Any = True,
     ) -> Posterior:
-        """No-U-Turn sampler, iterative trees, diagonal or dense mass matrix.
+        """No-U-Turn sampler with iterative trees and a diagonal or dense mass matrix.
 
         Hoffman & Gelman 2014; Phan, Pradhan & Jankowiak 2019
         """
@@ -1299,7 +1299,7 @@ class _NumpyroBarker(_Bound):
         """
 
 class _NumpyroSa(_Bound):
-    """Sample-adaptive MCMC, no gradients, for few parameters."""
+    """Sample-adaptive MCMC, without gradients, for few parameters."""
 
     def __call__(
         self,
@@ -1316,13 +1316,13 @@ class _NumpyroSa(_Bound):
         adapt_state_size: Any = None,
         dense_mass: Any = True,
     ) -> Posterior:
-        """Sample-adaptive MCMC, no gradients, for few parameters.
+        """Sample-adaptive MCMC, without gradients, for few parameters.
 
         Zhu 2019
         """
 
 class _NumpyroAies(_Bound):
-    """Affine-invariant ensemble of chains, no gradients, for few parameters."""
+    """Affine-invariant ensemble of chains, without gradients, for few parameters."""
 
     def __call__(
         self,
@@ -1338,13 +1338,13 @@ class _NumpyroAies(_Bound):
         randomize_split: Any = False,
         moves: Any = None,
     ) -> Posterior:
-        """Affine-invariant ensemble of chains, no gradients, for few parameters.
+        """Affine-invariant ensemble of chains, without gradients, for few parameters.
 
         Goodman & Weare 2010; ter Braak 2006; Foreman-Mackey et al. 2013
         """
 
 class _NumpyroEss(_Bound):
-    """Ensemble slice sampler, no gradients, for few parameters."""
+    """Ensemble slice sampler, without gradients, for few parameters."""
 
     def __call__(
         self,
@@ -1364,13 +1364,13 @@ class _NumpyroEss(_Bound):
         init_mu: Any = 1.0,
         tune_mu: Any = True,
     ) -> Posterior:
-        """Ensemble slice sampler, no gradients, for few parameters.
+        """Ensemble slice sampler, without gradients, for few parameters.
 
         Karamanis & Beutler 2021
         """
 
 class _NumpyroHmcecs(_Bound):
-    """HMC on a batch, which is resampled in blocks by an accept step."""
+    """HMC on a batch whose blocks are resampled with an accept step."""
 
     def __call__(
         self,
@@ -1401,9 +1401,9 @@ class _NumpyroHmcecs(_Bound):
         forward_mode_differentiation: Any = False,
         regularize_mass_matrix: Any = True,
     ) -> Posterior:
-        """HMC on a batch, which is resampled in blocks by an accept step.
+        """HMC on a batch whose blocks are resampled with an accept step.
 
-        The batch's estimate of the likelihood is unbiased only where the rest of the Taylor expansion is normal.
+        The batch's estimate of the likelihood is unbiased only where the remainder of the Taylor expansion is normally distributed.
 
         Dang, Quiroz, Kohn, Tran & Villani 2019
         """
@@ -1429,7 +1429,7 @@ class _NumpyroAutoNormal(_Bound):
     ) -> Posterior:
         """Mean-field Gaussian, fitted by the evidence lower bound (ADVI).
 
-        A Gaussian without correlations has too small scales where the posterior has some.
+        A Gaussian without correlations is too narrow where the posterior is correlated.
 
         Kucukelbir, Tran, Ranganath, Gelman & Blei 2017
         """
@@ -1455,7 +1455,7 @@ class _NumpyroAutoDiagonal(_Bound):
     ) -> Posterior:
         """Mean-field Gaussian over the whole position as one vector.
 
-        A Gaussian without correlations has too small scales where the posterior has some.
+        A Gaussian without correlations is too narrow where the posterior is correlated.
 
         Kucukelbir, Tran, Ranganath, Gelman & Blei 2017
         """
@@ -1481,13 +1481,13 @@ class _NumpyroAutoMultivariate(_Bound):
     ) -> Posterior:
         """Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI).
 
-        A Gaussian has no skewness and light tails.
+        A Gaussian has light tails and no skewness.
 
         Kucukelbir, Tran, Ranganath, Gelman & Blei 2017
         """
 
 class _NumpyroAutoLowRank(_Bound):
-    """Gaussian whose covariance is diagonal plus low rank (the square root of the dimension)."""
+    """Gaussian with a diagonal plus low-rank covariance (rank: square root of the dimension)."""
 
     def __call__(
         self,
@@ -1506,9 +1506,9 @@ class _NumpyroAutoLowRank(_Bound):
         num_particles: Any = 1,
         vectorize_particles: Any = True,
     ) -> Posterior:
-        """Gaussian whose covariance is diagonal plus low rank (the square root of the dimension).
+        """Gaussian with a diagonal plus low-rank covariance (rank: square root of the dimension).
 
-        A Gaussian whose correlations beyond the rank are lost.
+        A Gaussian that misses all correlations beyond its rank.
 
         Miller, Foti & Adams 2017; Ong, Nott & Smith 2018
         """
@@ -1534,7 +1534,7 @@ class _NumpyroAutoLaplace(_Bound):
     ) -> Posterior:
         """Gaussian at the mode of the unconstrained density, with the curvature there.
 
-        The curvature at the mode knows neither the mass around it nor other modes.
+        The curvature at the mode ignores both the mass around the mode and other modes.
 
         Tierney & Kadane 1986; MacKay 1992
         """
@@ -1596,7 +1596,7 @@ class _NumpyroAutoBnaf(_Bound):
         """
 
 class _Nutpie(_Bound):
-    """NUTS in Rust; the mass matrix learns from draws and gradients."""
+    """No-U-Turn sampler in Rust, with a mass matrix from draws and gradients."""
 
     def __call__(
         self,
@@ -1614,13 +1614,13 @@ class _Nutpie(_Bound):
         target_accept: Any = 0.8,
         maxdepth: Any = 10,
     ) -> Posterior:
-        """NUTS in Rust; the mass matrix learns from draws and gradients.
+        """No-U-Turn sampler in Rust, with a mass matrix from draws and gradients.
 
         Hoffman & Gelman 2014; Seyboldt, Carlson & Carpenter 2026
         """
 
 class _OptaxAdabelief(_Bound):
-    """Adam with the variance about the predicted gradient."""
+    """Adam with the variance around the predicted gradient."""
 
     def __call__(
         self,
@@ -1642,13 +1642,13 @@ class _OptaxAdabelief(_Bound):
         eps_root: Any = 1e-16,
         nesterov: Any = False,
     ) -> Posterior:
-        """Adam with the variance about the predicted gradient.
+        """Adam with the variance around the predicted gradient.
 
         Zhuang et al. 2020
         """
 
 class _OptaxAdadelta(_Bound):
-    """Per-parameter rates from windows of gradients and updates."""
+    """Per-parameter learning rates from windows of gradients and updates."""
 
     def __call__(
         self,
@@ -1669,13 +1669,13 @@ class _OptaxAdadelta(_Bound):
         weight_decay: Any = 0.0,
         weight_decay_mask: Any = None,
     ) -> Posterior:
-        """Per-parameter rates from windows of gradients and updates.
+        """Per-parameter learning rates from windows of gradients and updates.
 
         Zeiler 2012
         """
 
 class _OptaxAdafactor(_Bound):
-    """Adam with factored second moments, for memory."""
+    """Adam with factored second moments, to save memory."""
 
     def __call__(
         self,
@@ -1703,13 +1703,13 @@ class _OptaxAdafactor(_Bound):
         factored: Any = True,
         weight_decay_mask: Any = None,
     ) -> Posterior:
-        """Adam with factored second moments, for memory.
+        """Adam with factored second moments, to save memory.
 
         Shazeer & Stern 2018
         """
 
 class _OptaxAdagrad(_Bound):
-    """Rates that fall with the sum of squared gradients."""
+    """Learning rates that fall with the sum of squared gradients."""
 
     def __call__(
         self,
@@ -1728,13 +1728,13 @@ class _OptaxAdagrad(_Bound):
         initial_accumulator_value: Any = 0.1,
         eps: Any = 1e-07,
     ) -> Posterior:
-        """Rates that fall with the sum of squared gradients.
+        """Learning rates that fall with the sum of squared gradients.
 
         Duchi, Hazan & Singer 2011
         """
 
 class _OptaxAdam(_Bound):
-    """Adaptive moments."""
+    """Adaptive moment estimation."""
 
     def __call__(
         self,
@@ -1757,7 +1757,7 @@ class _OptaxAdam(_Bound):
         mu_dtype: Any = None,
         nesterov: Any = False,
     ) -> Posterior:
-        """Adaptive moments.
+        """Adaptive moment estimation.
 
         Kingma & Ba 2015
         """
@@ -1929,7 +1929,7 @@ class _OptaxLbfgs(_Bound):
         """
 
 class _OptaxLion(_Bound):
-    """The sign of a momentum."""
+    """Steps in the direction of the momentum's sign."""
 
     def __call__(
         self,
@@ -1951,13 +1951,13 @@ class _OptaxLion(_Bound):
         weight_decay: Any = 0.001,
         mask: Any = None,
     ) -> Posterior:
-        """The sign of a momentum.
+        """Steps in the direction of the momentum's sign.
 
         Chen et al. 2023
         """
 
 class _OptaxMuon(_Bound):
-    """Orthogonalised momentum for matrices, Adam for the rest."""
+    """Orthogonalized momentum for matrices, Adam for the rest."""
 
     def __call__(
         self,
@@ -1991,7 +1991,7 @@ class _OptaxMuon(_Bound):
         muon_weight_dimension_numbers: Any = None,
         consistent_rms: Any = None,
     ) -> Posterior:
-        """Orthogonalised momentum for matrices, Adam for the rest.
+        """Orthogonalized momentum for matrices, Adam for the rest.
 
         Jordan et al. 2024
         """
@@ -2026,7 +2026,7 @@ class _OptaxNadam(_Bound):
         """
 
 class _OptaxNoisySgd(_Bound):
-    """Gradient descent with Gaussian noise that dies out."""
+    """Gradient descent with Gaussian noise that decays."""
 
     def __call__(
         self,
@@ -2045,13 +2045,13 @@ class _OptaxNoisySgd(_Bound):
         eta: Any = 0.01,
         gamma: Any = 0.55,
     ) -> Posterior:
-        """Gradient descent with Gaussian noise that dies out.
+        """Gradient descent with Gaussian noise that decays.
 
         Neelakantan et al. 2014
         """
 
 class _OptaxNovograd(_Bound):
-    """Adam with one second moment a layer."""
+    """Adam with one second moment per layer."""
 
     def __call__(
         self,
@@ -2073,7 +2073,7 @@ class _OptaxNovograd(_Bound):
         eps_root: Any = 0.0,
         weight_decay: Any = 0.0,
     ) -> Posterior:
-        """Adam with one second moment a layer.
+        """Adam with one second moment per layer.
 
         Ginsburg et al. 2019
         """
@@ -2138,7 +2138,7 @@ class _OptaxRadam(_Bound):
         """
 
 class _OptaxRmsprop(_Bound):
-    """Gradients over their running root mean square."""
+    """Gradients divided by their running root mean square."""
 
     def __call__(
         self,
@@ -2163,13 +2163,13 @@ class _OptaxRmsprop(_Bound):
         nesterov: Any = False,
         bias_correction: Any = False,
     ) -> Posterior:
-        """Gradients over their running root mean square.
+        """Gradients divided by their running root mean square.
 
         Hinton 2012, lecture 6e
         """
 
 class _OptaxScheduleFree(_Bound):
-    """AdamW whose average replaces a schedule of the learning rate."""
+    """AdamW with averaging in place of a learning-rate schedule."""
 
     def __call__(
         self,
@@ -2193,13 +2193,13 @@ class _OptaxScheduleFree(_Bound):
         weight_lr_power: Any = 2.0,
         state_dtype: Any = None,
     ) -> Posterior:
-        """AdamW whose average replaces a schedule of the learning rate.
+        """AdamW with averaging in place of a learning-rate schedule.
 
         Defazio et al. 2024
         """
 
 class _OptaxSgd(_Bound):
-    """Gradient descent, with momentum where asked."""
+    """Gradient descent with optional momentum."""
 
     def __call__(
         self,
@@ -2219,13 +2219,13 @@ class _OptaxSgd(_Bound):
         nesterov: Any = False,
         accumulator_dtype: Any = None,
     ) -> Posterior:
-        """Gradient descent, with momentum where asked.
+        """Gradient descent with optional momentum.
 
         Robbins & Monro 1951
         """
 
 class _OptaxSm3(_Bound):
-    """Adagrad with second moments of rows and columns, for memory."""
+    """Adagrad with second moments per row and column, to save memory."""
 
     def __call__(
         self,
@@ -2243,7 +2243,7 @@ class _OptaxSm3(_Bound):
         learning_rate: Any = 0.1,
         momentum: Any = 0.9,
     ) -> Posterior:
-        """Adagrad with second moments of rows and columns, for memory.
+        """Adagrad with second moments per row and column, to save memory.
 
         Anil et al. 2019
         """
@@ -2365,7 +2365,7 @@ class _OptimistixLbfgs(_Bound):
         """
 
 class _OptimistixLevenbergMarquardt(_Bound):
-    """Damped Gauss-Newton, for densities that are a sum of squared `residuals`."""
+    """Damped Gauss-Newton, for log densities given by squared `residuals`."""
 
     def __call__(
         self,
@@ -2387,7 +2387,7 @@ class _OptimistixLevenbergMarquardt(_Bound):
         verbose: Any = False,
         residuals: Any,
     ) -> Posterior:
-        """Damped Gauss-Newton, for densities that are a sum of squared `residuals`.
+        """Damped Gauss-Newton, for log densities given by squared `residuals`.
 
         Levenberg 1944; Marquardt 1963
         """
@@ -2420,7 +2420,7 @@ class _OptimistixNonlinearCg(_Bound):
         """
 
 class _TfpNuts(_Bound):
-    """No-U-Turn sampler, unrolled trees, diagonal mass matrix."""
+    """No-U-Turn sampler with unrolled trees and a diagonal mass matrix."""
 
     def __call__(
         self,
@@ -2444,7 +2444,7 @@ class _TfpNuts(_Bound):
         step_count_smoothing: Any = 10,
         decay_rate: Any = 0.75,
     ) -> Posterior:
-        """No-U-Turn sampler, unrolled trees, diagonal mass matrix.
+        """No-U-Turn sampler with unrolled trees and a diagonal mass matrix.
 
         Hoffman & Gelman 2014; Lao & Dillon 2019
         """
@@ -2505,7 +2505,7 @@ class _TfpMala(_Bound):
         """
 
 class _TfpSnaperHmc(_Bound):
-    """SNAPER-HMC: trajectory length, mass matrix and step size learnt across chains."""
+    """SNAPER-HMC: trajectory length, mass matrix and step size tuned across chains."""
 
     def __call__(
         self,
@@ -2531,13 +2531,13 @@ class _TfpSnaperHmc(_Bound):
         step_count_smoothing: Any = 10,
         decay_rate: Any = 0.75,
     ) -> Posterior:
-        """SNAPER-HMC: trajectory length, mass matrix and step size learnt across chains.
+        """SNAPER-HMC: trajectory length, mass matrix and step size tuned across chains.
 
         Sountsov & Hoffman 2021
         """
 
 class _TfpReplicaExchange(_Bound):
-    """Replica exchange: each chain has HMC replicas at higher temperatures, which swap."""
+    """Replica exchange: each chain swaps with HMC replicas at higher temperatures."""
 
     def __call__(
         self,
@@ -2560,7 +2560,7 @@ class _TfpReplicaExchange(_Bound):
         step_count_smoothing: Any = 10,
         decay_rate: Any = 0.75,
     ) -> Posterior:
-        """Replica exchange: each chain has HMC replicas at higher temperatures, which swap.
+        """Replica exchange: each chain swaps with HMC replicas at higher temperatures.
 
         Swendsen & Wang 1986; Earl & Deem 2005
         """
@@ -2589,7 +2589,7 @@ class _TfpFactoredSurrogatePosterior(_Bound):
     ) -> Posterior:
         """Mean-field Gaussian, fitted by the evidence lower bound (ADVI).
 
-        A Gaussian without correlations has too small scales where the posterior has some.
+        A Gaussian without correlations is too narrow where the posterior is correlated.
 
         Kucukelbir, Tran, Ranganath, Gelman & Blei 2017
         """
@@ -2611,27 +2611,27 @@ class _Mcmc(Namespace):
 
     @property
     def blackjax_nuts_low_rank(self) -> _BlackjaxNutsLowRank:
-        """No-U-Turn sampler with a metric of diagonal plus low rank, from draws and gradients."""
+        """No-U-Turn sampler with a diagonal plus low-rank metric from draws and gradients."""
 
     @property
     def blackjax_nuts_pathfinder(self) -> _BlackjaxNutsPathfinder:
-        """No-U-Turn sampler that starts from Pathfinder, with its dense metric."""
+        """No-U-Turn sampler that starts from Pathfinder and uses its dense metric."""
 
     @property
     def blackjax_hmc_pathfinder(self) -> _BlackjaxHmcPathfinder:
-        """Hamiltonian Monte Carlo that starts from Pathfinder, with its dense metric."""
+        """Hamiltonian Monte Carlo that starts from Pathfinder and uses its dense metric."""
 
     @property
     def blackjax_chees_hmc(self) -> _BlackjaxCheesHmc:
-        """HMC whose trajectory length all chains learn together; for many chains, on GPUs."""
+        """HMC with a trajectory length tuned across all chains; for many chains, on GPUs."""
 
     @property
     def blackjax_meads_hmc(self) -> _BlackjaxMeadsHmc:
-        """Generalized HMC that folds of chains tune for each other; for many chains, on GPUs."""
+        """Generalized HMC in which folds of chains tune each other; for many chains, on GPUs."""
 
     @property
     def blackjax_mala(self) -> _BlackjaxMala:
-        """Metropolis-adjusted Langevin algorithm; every parameter has the same step."""
+        """Metropolis-adjusted Langevin algorithm with the same step size for every parameter."""
 
     @property
     def blackjax_barker(self) -> _BlackjaxBarker:
@@ -2639,11 +2639,11 @@ class _Mcmc(Namespace):
 
     @property
     def blackjax_ghmc(self) -> _BlackjaxGhmc:
-        """Generalized HMC: one leapfrog step, and momentum that is kept in part."""
+        """Generalized HMC: one leapfrog step with a partial refreshment of the momentum."""
 
     @property
     def blackjax_mclmc(self) -> _BlackjaxMclmc:
-        """Microcanonical Langevin Monte Carlo, unadjusted, one gradient a step or two."""
+        """Unadjusted microcanonical Langevin Monte Carlo, two gradients per step."""
 
     @property
     def blackjax_adjusted_mclmc(self) -> _BlackjaxAdjustedMclmc:
@@ -2651,19 +2651,19 @@ class _Mcmc(Namespace):
 
     @property
     def blackjax_nested_slice(self) -> _BlackjaxNestedSlice:
-        """Nested slice sampling, with the evidence and its error; multimodal."""
+        """Nested slice sampling for multimodal posteriors; estimates the evidence."""
 
     @property
     def blackjax_slice(self) -> _BlackjaxSlice:
-        """Slice sampling of one coordinate after the other, no gradients, no tuning."""
+        """Slice sampling of one coordinate after another, without gradients or tuning."""
 
     @property
     def blackjax_elliptical_slice(self) -> _BlackjaxEllipticalSlice:
-        """Elliptical slice sampling under a Gaussian prior, no gradients, no tuning."""
+        """Elliptical slice sampling under a Gaussian prior, without gradients or tuning."""
 
     @property
     def blackjax_tempered_smc(self) -> _BlackjaxTemperedSmc:
-        """Sequential Monte Carlo from prior to posterior, with the evidence; multimodal."""
+        """Sequential Monte Carlo for multimodal posteriors; estimates the evidence."""
 
     @property
     def flowmc_rqspline_hmc(self) -> _FlowmcRqsplineHmc:
@@ -2683,7 +2683,7 @@ class _Mcmc(Namespace):
 
     @property
     def numpyro_nuts(self) -> _NumpyroNuts:
-        """No-U-Turn sampler, iterative trees, diagonal or dense mass matrix."""
+        """No-U-Turn sampler with iterative trees and a diagonal or dense mass matrix."""
 
     @property
     def numpyro_hmc(self) -> _NumpyroHmc:
@@ -2695,23 +2695,23 @@ class _Mcmc(Namespace):
 
     @property
     def numpyro_sa(self) -> _NumpyroSa:
-        """Sample-adaptive MCMC, no gradients, for few parameters."""
+        """Sample-adaptive MCMC, without gradients, for few parameters."""
 
     @property
     def numpyro_aies(self) -> _NumpyroAies:
-        """Affine-invariant ensemble of chains, no gradients, for few parameters."""
+        """Affine-invariant ensemble of chains, without gradients, for few parameters."""
 
     @property
     def numpyro_ess(self) -> _NumpyroEss:
-        """Ensemble slice sampler, no gradients, for few parameters."""
+        """Ensemble slice sampler, without gradients, for few parameters."""
 
     @property
     def nutpie(self) -> _Nutpie:
-        """NUTS in Rust; the mass matrix learns from draws and gradients."""
+        """No-U-Turn sampler in Rust, with a mass matrix from draws and gradients."""
 
     @property
     def tfp_nuts(self) -> _TfpNuts:
-        """No-U-Turn sampler, unrolled trees, diagonal mass matrix."""
+        """No-U-Turn sampler with unrolled trees and a diagonal mass matrix."""
 
     @property
     def tfp_hmc(self) -> _TfpHmc:
@@ -2723,18 +2723,18 @@ class _Mcmc(Namespace):
 
     @property
     def tfp_snaper_hmc(self) -> _TfpSnaperHmc:
-        """SNAPER-HMC: trajectory length, mass matrix and step size learnt across chains."""
+        """SNAPER-HMC: trajectory length, mass matrix and step size tuned across chains."""
 
     @property
     def tfp_replica_exchange(self) -> _TfpReplicaExchange:
-        """Replica exchange: each chain has HMC replicas at higher temperatures, which swap."""
+        """Replica exchange: each chain swaps with HMC replicas at higher temperatures."""
 
 class _Sgmcmc(Namespace):
     """Stochastic-gradient MCMC on minibatches."""
 
     @property
     def blackjax_sgld_cv(self) -> _BlackjaxSgldCv:
-        """SGLD with control variates; the warm-up finds the mode they are centred on, by Adam."""
+        """SGLD with control variates, centered on the mode that Adam finds in the warm-up."""
 
     @property
     def blackjax_sgld(self) -> _BlackjaxSgld:
@@ -2742,7 +2742,7 @@ class _Sgmcmc(Namespace):
 
     @property
     def blackjax_sghmc(self) -> _BlackjaxSghmc:
-        """Stochastic-gradient Hamiltonian Monte Carlo, momentum drawn anew each step."""
+        """Stochastic-gradient Hamiltonian Monte Carlo with a new momentum at each step."""
 
     @property
     def blackjax_sgnht(self) -> _BlackjaxSgnht:
@@ -2750,23 +2750,23 @@ class _Sgmcmc(Namespace):
 
     @property
     def blackjax_csgld(self) -> _BlackjaxCsgld:
-        """Contour SGLD: a flattened density, to cross between modes; draws carry a `log_weight`."""
+        """Contour SGLD: flattens the density to cross between modes; draws have a `log_weight`."""
 
     @property
     def blackjax_cyclical_sgld(self) -> _BlackjaxCyclicalSgld:
-        """SGLD in cycles: each travels with long steps, then draws with short ones."""
+        """SGLD in cycles of long steps that explore and short steps that sample."""
 
     @property
     def blackjax_cyclical_sghmc(self) -> _BlackjaxCyclicalSghmc:
-        """SGHMC in cycles: each travels with long steps, then draws with short ones."""
+        """SGHMC in cycles of long steps that explore and short steps that sample."""
 
     @property
     def crewel_psgld(self) -> _CrewelPsgld:
-        """SGLD preconditioned as RMSprop is: a step of its own for each parameter."""
+        """SGLD with RMSprop's preconditioner: a separate step size for each parameter."""
 
     @property
     def numpyro_hmcecs(self) -> _NumpyroHmcecs:
-        """HMC on a batch, which is resampled in blocks by an accept step."""
+        """HMC on a batch whose blocks are resampled with an accept step."""
 
 class _Optimize(Namespace):
     """Optimizers: modes and deep ensembles."""
@@ -2789,23 +2789,23 @@ class _Optimize(Namespace):
 
     @property
     def optax_adabelief(self) -> _OptaxAdabelief:
-        """Adam with the variance about the predicted gradient."""
+        """Adam with the variance around the predicted gradient."""
 
     @property
     def optax_adadelta(self) -> _OptaxAdadelta:
-        """Per-parameter rates from windows of gradients and updates."""
+        """Per-parameter learning rates from windows of gradients and updates."""
 
     @property
     def optax_adafactor(self) -> _OptaxAdafactor:
-        """Adam with factored second moments, for memory."""
+        """Adam with factored second moments, to save memory."""
 
     @property
     def optax_adagrad(self) -> _OptaxAdagrad:
-        """Rates that fall with the sum of squared gradients."""
+        """Learning rates that fall with the sum of squared gradients."""
 
     @property
     def optax_adam(self) -> _OptaxAdam:
-        """Adaptive moments."""
+        """Adaptive moment estimation."""
 
     @property
     def optax_adamax(self) -> _OptaxAdamax:
@@ -2833,11 +2833,11 @@ class _Optimize(Namespace):
 
     @property
     def optax_lion(self) -> _OptaxLion:
-        """The sign of a momentum."""
+        """Steps in the direction of the momentum's sign."""
 
     @property
     def optax_muon(self) -> _OptaxMuon:
-        """Orthogonalised momentum for matrices, Adam for the rest."""
+        """Orthogonalized momentum for matrices, Adam for the rest."""
 
     @property
     def optax_nadam(self) -> _OptaxNadam:
@@ -2845,11 +2845,11 @@ class _Optimize(Namespace):
 
     @property
     def optax_noisy_sgd(self) -> _OptaxNoisySgd:
-        """Gradient descent with Gaussian noise that dies out."""
+        """Gradient descent with Gaussian noise that decays."""
 
     @property
     def optax_novograd(self) -> _OptaxNovograd:
-        """Adam with one second moment a layer."""
+        """Adam with one second moment per layer."""
 
     @property
     def optax_prodigy(self) -> _OptaxProdigy:
@@ -2861,19 +2861,19 @@ class _Optimize(Namespace):
 
     @property
     def optax_rmsprop(self) -> _OptaxRmsprop:
-        """Gradients over their running root mean square."""
+        """Gradients divided by their running root mean square."""
 
     @property
     def optax_schedule_free(self) -> _OptaxScheduleFree:
-        """AdamW whose average replaces a schedule of the learning rate."""
+        """AdamW with averaging in place of a learning-rate schedule."""
 
     @property
     def optax_sgd(self) -> _OptaxSgd:
-        """Gradient descent, with momentum where asked."""
+        """Gradient descent with optional momentum."""
 
     @property
     def optax_sm3(self) -> _OptaxSm3:
-        """Adagrad with second moments of rows and columns, for memory."""
+        """Adagrad with second moments per row and column, to save memory."""
 
     @property
     def optax_sophia(self) -> _OptaxSophia:
@@ -2893,7 +2893,7 @@ class _Optimize(Namespace):
 
     @property
     def optimistix_levenberg_marquardt(self) -> _OptimistixLevenbergMarquardt:
-        """Damped Gauss-Newton, for densities that are a sum of squared `residuals`."""
+        """Damped Gauss-Newton, for log densities given by squared `residuals`."""
 
     @property
     def optimistix_nonlinear_cg(self) -> _OptimistixNonlinearCg:
@@ -2904,19 +2904,19 @@ class _Vi(Namespace):
 
     @property
     def blackjax_meanfield_vi(self) -> _BlackjaxMeanfieldVi:
-        """Mean-field Gaussian, by the sticking-the-landing gradient of the ELBO."""
+        """Mean-field Gaussian, fitted by the sticking-the-landing gradient of the ELBO."""
 
     @property
     def blackjax_fullrank_vi(self) -> _BlackjaxFullrankVi:
-        """Full-rank Gaussian, by the sticking-the-landing gradient of the ELBO."""
+        """Full-rank Gaussian, fitted by the sticking-the-landing gradient of the ELBO."""
 
     @property
     def blackjax_pathfinder(self) -> _BlackjaxPathfinder:
-        """Pathfinder: of the Gaussians along an L-BFGS path, the one of highest ELBO."""
+        """Pathfinder: the Gaussian with the highest ELBO along an L-BFGS path."""
 
     @property
     def blackjax_multipathfinder(self) -> _BlackjaxMultipathfinder:
-        """Pathfinder, one path a chain; the draws of all are resampled by importance (PSIS)."""
+        """Pathfinder with one path per chain; draws are resampled by importance (PSIS)."""
 
     @property
     def blackjax_svgd(self) -> _BlackjaxSvgd:
@@ -2936,7 +2936,7 @@ class _Vi(Namespace):
 
     @property
     def numpyro_auto_low_rank(self) -> _NumpyroAutoLowRank:
-        """Gaussian whose covariance is diagonal plus low rank (the square root of the dimension)."""
+        """Gaussian with a diagonal plus low-rank covariance (rank: square root of the dimension)."""
 
     @property
     def numpyro_auto_laplace(self) -> _NumpyroAutoLaplace:
