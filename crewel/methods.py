@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class _Doc:
-    """The docstring: of the class its own, of an instance that of its algorithm."""
+    """The docstring of `Method`; for an instance, that of its algorithm."""
 
     def __init__(self, of_class: str):
         self.of_class = of_class
@@ -54,7 +54,7 @@ class Method:
         return settings_of(self.row) | backend_options(self.row)
 
     def _description(self) -> str:
-        """What `help` says: summary, bias, paper, settings and options with their defaults."""
+        """The text that `help` shows: summary, bias, paper, settings and options with defaults."""
         row, sources = self.row, " and ".join(self.row.option_sources)
         try:
             options = _defaults(backend_options(row)) or "none"

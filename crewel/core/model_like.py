@@ -1,4 +1,4 @@
-"""What runs, posteriors and checks use of a model, so that none of them imports `Model`."""
+"""What runs, posteriors and checks use of a model, so that they need not import `Model`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from crewel.core.protocol import Data, Key, Params, PyTree, Target
 
 
 class Predictive(Protocol):
-    """How a model predicts. Networks and programs have an implementation each."""
+    """How a model predicts. Networks and programs each have an implementation."""
 
     def predict(
         self,
@@ -33,12 +33,12 @@ class Predictive(Protocol):
         ...
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
-        """Names of the axes behind chain and draw, where they have any."""
+        """Names of the axes after chain and draw, where they have any."""
         ...
 
 
 class ModelLike(Protocol):
-    """A model as seen from below; `crewel.Model` says what each attribute means."""
+    """A model as the lower rooms see it; `crewel.Model` explains each attribute."""
 
     @property
     def test_point(self) -> Params:
@@ -57,7 +57,7 @@ class ModelLike(Protocol):
 
     @property
     def initial_state(self) -> PyTree | str | None:
-        """Where chains start, or the name of a way to draw it."""
+        """Where chains start, or the name of an initializer."""
         ...
 
     @property
@@ -67,12 +67,12 @@ class ModelLike(Protocol):
 
     @property
     def predictive(self) -> Predictive | None:
-        """How to predict, or `None` where the model cannot."""
+        """How to predict, or `None` if the model cannot."""
         ...
 
     @property
     def priors(self) -> Mapping[str, Any] | None:
-        """Distribution by path, or `None` where the model does not say."""
+        """Distribution by path, or `None` if the model does not name them."""
         ...
 
     @property
@@ -81,7 +81,7 @@ class ModelLike(Protocol):
         ...
 
     def target(self, *, jacobian: bool = True) -> Target:
-        """The density on the unconstrained space."""
+        """The density in the unconstrained space."""
         ...
 
     def log_density(self, params: Params) -> jax.Array:

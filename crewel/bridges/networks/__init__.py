@@ -52,7 +52,7 @@ def library(network: Any) -> str | None:
     # Equinox creates stateful models as pairs `(model, state)`.
     head = network[0] if type(network) is tuple and network else network
     prefixes = sorted(NETWORKS, key=len, reverse=True)
-    # A library may be built on another: its own bridge, for the more derived class, goes first.
+    # A library may be built on another; the bridge for the more derived class comes first.
     for cls in type(head).__mro__:
         for prefix in prefixes:
             if f"{cls.__module__}.".startswith(f"{prefix}."):
