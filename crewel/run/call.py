@@ -11,8 +11,9 @@ import numpy as np
 
 from crewel.core.families import CHAIN_METHODS, LEAST
 from crewel.core.keys import as_key
+from crewel.core.model_like import ModelLike
 from crewel.core.options import REQUIRED, backend_options, settings_of
-from crewel.core.protocol import Algorithm, Key, Options, Target
+from crewel.core.protocol import Algorithm, Key, Options, Seed, Target
 from crewel.run import extras
 from crewel.run.extras import Extras
 
@@ -74,7 +75,7 @@ class Call:
         """The call as a result stores it, without the initial states, which may be large."""
         return replace(self, settings={**self.settings, "init": None})
 
-    def extended(self, model: Any, num_draws: int, *, progress: bool) -> Call:
+    def extended(self, model: ModelLike, num_draws: int, *, progress: bool) -> Call:
         """The call that makes `num_draws` more draws.
 
         Raises:
@@ -90,7 +91,7 @@ class Call:
         return replace(self, settings=settings, target=target, extras=asked)
 
 
-def prepare(model: Any, row: Algorithm, seed: Any, keywords: Mapping[str, Any]) -> Call:
+def prepare(model: ModelLike, row: Algorithm, seed: Seed, keywords: Mapping[str, Any]) -> Call:
     """Check a call before any work is done. This is the only place that reads keywords.
 
     Args:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.flatten_util
 import jax.numpy as jnp
 
 from crewel.core.compiling import compile_all, program
-from crewel.core.protocol import Algorithm, Target
+from crewel.core.protocol import Algorithm, Position, Target
 
 
-def _norm(_: None, target: Target, position: Any) -> jax.Array:
+def _norm(_: None, target: Target, position: Position) -> jax.Array:
     gradient = jax.grad(target.log_density)(position)
     flat = jax.flatten_util.ravel_pytree(gradient)[0]
     most = jnp.abs(flat).max() + 1e-30
     return most * jnp.linalg.norm(flat / most)  # large numbers do not overflow when squared
 
 
-def gradient_norm(target: Target, position: Any) -> float:
+def gradient_norm(target: Target, position: Position) -> float:
     """The Euclidean norm of the gradient on all rows, at an unconstrained position."""
     norm = program(_norm, None, target, position)
     compile_all(norm)

@@ -8,14 +8,15 @@ from typing import Any
 from crewel.core import minibatch
 from crewel.core.compiling import make_room
 from crewel.core.keys import chain_keys
-from crewel.core.protocol import Algorithm
+from crewel.core.model_like import ModelLike
+from crewel.core.protocol import Algorithm, Seed
 from crewel.posterior.posterior import Posterior
 from crewel.run import execution, host_engine, initial
 from crewel.run.blocks import Chains
 from crewel.run.call import Call, prepare
 
 
-def run(model: Any, row: Algorithm, seed: Any = 0, **keywords: Any) -> Posterior:
+def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Posterior:
     """Run `row` on `model`.
 
     Args:
@@ -40,7 +41,7 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **keywords: Any) -> Posterior
     return _finished(model, call, chains, started)
 
 
-def _finished(model: Any, call: Call, chains: Chains, started: float) -> Posterior:
+def _finished(model: ModelLike, call: Call, chains: Chains, started: float) -> Posterior:
     engine = execution if call.row.resumable else host_engine
     made = engine.execute(call, model.test_point, chains)
     made.timing["total"] = time.perf_counter() - started

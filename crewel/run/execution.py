@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any
 
 import jax
 import numpy as np
 
 from crewel.core.compiling import compile_all
-from crewel.core.protocol import Draws, Params, Stats, Surplus
+from crewel.core.protocol import Draws, Params, PyTree, State, Stats, Surplus
 from crewel.core.text import count, name_chains
 from crewel.core.warning import warn
 from crewel.run.blocks import Chains, Run
@@ -37,7 +36,7 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
         ValueError: there was trouble before the first draw.
         KeyboardInterrupt: there was an interrupt before the first draw.
     """
-    clock = time.perf_counter()
+    clock, compiled = time.perf_counter(), 0.0
     row, prefetcher = call.row, call.extras.prefetcher
     # Batches from the host come once for all chains, so the chains must move together.
     method = call.settings.get("chain_method", "auto") if prefetcher is None else "vectorized"
@@ -107,8 +106,8 @@ def _result(run: Run, compiled: float, ran: float) -> Draws:
         beyond = np.where(whole, ready - number, 0)[chains]
         if run.call.keeps_draws and beyond.max(initial=0) > 0:
             further = slice(number, number + int(beyond.max()))
-            kept = jax.tree.map(lambda leaf: leaf[chains, further].copy(), (draws, stats))
-            surplus = Surplus(*kept, beyond.astype(np.int32))
+            more, of_more = jax.tree.map(lambda leaf: leaf[chains, further].copy(), (draws, stats))
+            surplus = Surplus(more, of_more, beyond.astype(np.int32))
         if len(chains) < run.num_chains or number < run.store.length:
             draws, stats = jax.tree.map(lambda leaf: leaf[chains, :number], (draws, stats))
     draws, stats, losses, state = _finish(run, chains, draws, stats)
@@ -152,7 +151,7 @@ def _loss(run: Run, chains: np.ndarray, number: int) -> str:
     had = run.store.finite[out]
     if had.any():
         some = count(int(had.max()), "draw")
-        text += f" Left out: {name_chains(out, run.num_chains)}, with at most {some}."
+        text += f" Left out: {name_chains(out.tolist(), run.num_chains)}, with at most {some}."
     beyond = int(run.store.finite[chains].max()) - number
     if run.call.keeps_draws and beyond > 0:
         text += f" Up to {beyond:,} further draws of a chain are kept for `extend`."
@@ -161,7 +160,7 @@ def _loss(run: Run, chains: np.ndarray, number: int) -> str:
 
 def _finish(
     run: Run, chains: np.ndarray, draws: Params, stats: Stats
-) -> tuple[Params, Stats, Any, Any]:
+) -> tuple[Params, Stats, np.ndarray | None, State]:
     """Draws, statistics, losses and state of the chosen chains."""
     family, placement = run.call.row.family, run.placement
     if run.call.row.cross_chain:
@@ -172,7 +171,7 @@ def _finish(
         placement = placement._replace(blocks=blocks)
         place_of = np.searchsorted(np.unique(np.concatenate(blocks)), chains)
 
-        def of_chains(parts):
+        def of_chains(parts: list[PyTree]) -> PyTree:
             return jax.tree.map(lambda leaf: leaf[place_of], join(parts, placement))
 
         state = of_chains([run.states[job] for job in begun])

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from crewel.core import minibatch
 from crewel.core.minibatch import Batches
+from crewel.core.model_like import ModelLike
 from crewel.core.protocol import SEPARATE, Algorithm, Target
 from crewel.run import held_out, reduce
 from crewel.run.monitor import Monitor
@@ -43,7 +44,7 @@ class Extras(NamedTuple):
 
 
 def find(
-    model: Any, row: Algorithm, target: Target, settings: Mapping[str, Any]
+    model: ModelLike, row: Algorithm, target: Target, settings: Mapping[str, Any]
 ) -> tuple[Target, Extras]:
     """The extras that a call's settings ask for, and the target as its steps will see it.
 

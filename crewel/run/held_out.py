@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.model_like import ModelLike
+from crewel.core.protocol import Array, Params, PyTree
 from crewel.likelihoods import CLASSES, class_probabilities
 from crewel.posterior.predict import NetworkPredictive, per_row, require_network
 
@@ -26,8 +28,8 @@ class Evaluate(NamedTuple):
             length of the run, so an extended run evaluates at the same draws as a longer one.
     """
 
-    x: Any
-    y: Any
+    x: PyTree
+    y: Array
     every: int = EVERY
 
 
@@ -35,11 +37,11 @@ class Held(NamedTuple):
     """Held-out rows on the device, and how to predict them."""
 
     predictive: NetworkPredictive
-    x: Any
-    y: Any
+    x: PyTree
+    y: Array
 
 
-def find(evaluate: Any, model: Any) -> tuple[Held | None, int]:
+def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
     """The held-out rows and the draws between two evaluations, from the setting `evaluate`.
 
     Raises:
@@ -71,13 +73,13 @@ class Average(NamedTuple):
     """
 
     count: Any
-    log_density: Any
-    mean: Any
-    below: Any
-    scores: dict[str, Any]
+    log_density: jax.Array
+    mean: jax.Array
+    below: jax.Array | tuple[()]
+    scores: dict[str, jax.Array]
 
 
-def _look(held: Held, params: Any) -> tuple[Any, Any, Any, bool]:
+def _look(held: Held, params: Params) -> tuple[jax.Array, jax.Array, Any, bool]:
     """Log density of each row, mean or class probabilities, probability below `y`, if classes."""
     distribution = held.predictive.at(params, held.x)[1]
     rows = per_row(distribution.log_prob(held.y))
@@ -90,13 +92,13 @@ def _look(held: Held, params: Any) -> tuple[Any, Any, Any, bool]:
     return rows, distribution.mean, below, False
 
 
-def mean_log_density(held: Held, params: Any) -> jax.Array:
+def mean_log_density(held: Held, params: Params) -> jax.Array:
     """Mean log density of a held-out row under one set of parameters."""
     rows = held.predictive.pointwise(params, held.x, held.y)
     return rows.mean().astype(jnp.result_type(float))
 
 
-def empty(held: Held, params: Any) -> Average:
+def empty(held: Held, params: Params) -> Average:
     """The average before the first draw."""
     shapes = jax.eval_shape(lambda p: _look(held, p)[:3], params)
     rows, mean, below = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -105,12 +107,12 @@ def empty(held: Held, params: Any) -> Average:
     return blank._replace(scores={name: jnp.full((), jnp.nan) for name in names})
 
 
-def add(held: Held, average: Average, params: Any) -> Average:
+def add(held: Held, average: Average, params: Params) -> Average:
     """The average with one more draw, and its scores."""
     rows, value, below, classes = _look(held, params)
     count = average.count + 1
 
-    def move(mean, new):
+    def move(mean: jax.Array, new: jax.Array) -> jax.Array:
         return (mean + (new - mean) / count).astype(mean.dtype)
 
     log_density = jnp.logaddexp(average.log_density, rows)
@@ -121,7 +123,7 @@ def add(held: Held, average: Average, params: Any) -> Average:
     return Average(count, log_density, mean, below, scores)
 
 
-def _of_classes(probabilities: Any, y: Any) -> dict[str, Any]:
+def _of_classes(probabilities: jax.Array, y: Array) -> dict[str, jax.Array]:
     confidence = probabilities.max(-1).ravel()
     correct = (probabilities.argmax(-1) == y).ravel()
     edges = np.linspace(0, 1, BINS + 1)[1:-1]
@@ -130,7 +132,7 @@ def _of_classes(probabilities: Any, y: Any) -> dict[str, Any]:
     return {"test_accuracy": correct.mean(), "test_ece": jnp.abs(gap).sum() / confidence.size}
 
 
-def _of_values(mean: Any, below: Any, y: Any) -> dict[str, Any]:
+def _of_values(mean: jax.Array, below: jax.Array | tuple[()], y: Array) -> dict[str, jax.Array]:
     scores = {"test_rmse": jnp.sqrt(jnp.mean((mean - y) ** 2))}
     if not isinstance(below, tuple):
         low, high = INTERVAL

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.compiling import compile_all, program
-from crewel.core.protocol import Draws, Params, Position, Target
+from crewel.core.protocol import Draws, Params, Position, PyTree, Target
 from crewel.core.trees import as_partial
 from crewel.run.blocks import Chains
 from crewel.run.call import Call
 from crewel.run.progress import Progress
 
 
-def _constrain(_: None, target: Target, collect: Any, positions: Position) -> Params:
+def _constrain(
+    _: None, target: Target, collect: Callable[[Params], PyTree] | None, positions: Position
+) -> PyTree:
     """The parameters at one chain's positions, or what is collected of them."""
 
-    def one(position):
+    def one(position: Position) -> PyTree:
         params = target.constrain(position)
         return params if collect is None else collect(params)
 
@@ -68,4 +70,5 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
     draws = jax.tree.map(lambda *leaves: np.stack(leaves), *each)
     starts = np.full(num_chains, num_draws, np.int32)
     timing = {"compile": 0.0, "warmup": 0.0, "sampling": ran}
-    return Draws(draws, stats, made.losses, None, starts, chains.keys, timing)
+    losses = None if made.losses is None else np.asarray(made.losses)
+    return Draws(draws, stats, losses, None, starts, chains.keys, timing)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.compiling import compile_all, program
-from crewel.core.protocol import Target
+from crewel.core.model_like import ModelLike
+from crewel.core.protocol import Key, Params, Position, PyTree, Target
 from crewel.core.trees import leaf_paths, strong
+from crewel.posterior.posterior import Posterior
 
 TRIES = 100
 
@@ -25,7 +28,7 @@ class Start(NamedTuple):
         at_test_point: log density at the model's test point.
     """
 
-    positions: Any
+    positions: Position
     log_density: np.ndarray
     gradients_finite: dict[str, np.ndarray]
     at_test_point: float
@@ -61,7 +64,7 @@ def require_finite(start: Start) -> None:
             )
 
 
-def uniform(key: Any, like: Any) -> Any:
+def uniform(key: Key, like: PyTree) -> PyTree:
     """A tree of the shapes of `like`, uniform within (-2, 2)."""
     leaves, structure = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
@@ -74,10 +77,10 @@ def uniform(key: Any, like: Any) -> Any:
     )
 
 
-def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
+def _evaluate(target: Target, positions: Position, test_point: Params) -> Start:
     """Log density and gradients at the test point and at every chain's start."""
 
-    def one(position):
+    def one(position: Position) -> tuple[jax.Array, dict[str, jax.Array]]:
         value, gradient = jax.value_and_grad(target.log_density)(position)
         finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(gradient)]
         return value, dict(zip(leaf_paths(gradient), finite, strict=True))
@@ -90,10 +93,16 @@ def _evaluate(target: Target, positions: Any, test_point: Any) -> Start:
     return Start(strong(positions), values[1:], finite, values[0])
 
 
-def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> Start:
+def _draw(
+    _: None,
+    target: Target,
+    sampler: Callable[[Key], Params] | None,
+    keys: Key,
+    test_point: Params,
+) -> Start:
     inverse = target.transform.inverse
 
-    def propose(key):
+    def propose(key: Key) -> Position:
         if sampler is None:
             return uniform(key, jax.eval_shape(inverse, test_point))
         return inverse(sampler(key))
@@ -101,11 +110,11 @@ def _draw(_: None, target: Target, sampler: Any, keys: Any, test_point: Any) -> 
     return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)
 
 
-def _given(_: None, target: Target, params: Any, test_point: Any) -> Start:
+def _given(_: None, target: Target, params: Params, test_point: Params) -> Start:
     return _evaluate(target, strong(jax.vmap(target.transform.inverse)(params)), test_point)
 
 
-def _redraw(draw: Any, keys: Any, tries: int) -> Start:
+def _redraw(draw: Callable[[Key], Start], keys: Key, tries: int) -> Start:
     """Draw each chain's start until its log density is finite, at most `tries` times."""
     start = draw(keys)
     for attempt in range(1, tries):
@@ -114,7 +123,7 @@ def _redraw(draw: Any, keys: Any, tries: int) -> Start:
             break
         again = draw(jax.vmap(lambda key, n=attempt: jax.random.fold_in(key, n))(keys))
 
-        def choose(old, new, bad=bad):
+        def choose(old: jax.Array, new: jax.Array, bad: np.ndarray = bad) -> jax.Array:
             return jnp.where(bad.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
         chosen = jax.tree.map(choose, start[:3], again[:3])
@@ -122,7 +131,7 @@ def _redraw(draw: Any, keys: Any, tries: int) -> Start:
     return start
 
 
-def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
+def explicit(init: PyTree, test_point: Params, num_chains: int) -> Params:
     """Check an `init=` pytree against the test point and give it a chain axis.
 
     Raises:
@@ -133,7 +142,7 @@ def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
             "`init` has another structure than the model's test point. Its leaves are "
             f"{leaf_paths(init)}, the model's are {leaf_paths(test_point)}."
         )
-    chained = set()
+    chained: set[bool] = set()
     for name, leaf, like in zip(
         leaf_paths(test_point), jax.tree.leaves(init), jax.tree.leaves(test_point), strict=True
     ):
@@ -158,7 +167,7 @@ def explicit(init: Any, test_point: Any, num_chains: int) -> Any:
     )
 
 
-def from_draws(draws: Any, num_chains: int) -> Any:
+def from_draws(draws: Params, num_chains: int) -> Params:
     """Points for `num_chains` chains from draws `(chain, draw, ...)`, the latest first.
 
     Points with a value that is not finite are skipped. If there are fewer points than chains,
@@ -187,7 +196,13 @@ def from_draws(draws: Any, num_chains: int) -> Any:
 
 
 def find(
-    model: Any, target: Target, init: Any, num_chains: int, keys: Any, *, tries: int = TRIES
+    model: ModelLike,
+    target: Target,
+    init: Posterior | PyTree | str | None,
+    num_chains: int,
+    keys: Key,
+    *,
+    tries: int = TRIES,
 ) -> Start:
     """The initial states that `init=` asks for, with the log density there.
 
@@ -220,7 +235,7 @@ def find(
         compile_all(made)
         start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys, tries)
     else:
-        if hasattr(init, "draws"):
+        if isinstance(init, Posterior):
             init = from_draws(init.params, num_chains)
         params = explicit(init, model.test_point, num_chains)
         made = program(_given, None, target, params, model.test_point)

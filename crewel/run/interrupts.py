@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
+from types import FrameType
 
 DOUBLE = 1.0  # seconds during which a second Ctrl-C counts as the first
 
@@ -41,7 +42,7 @@ class Stop:
 
 
 @contextmanager
-def interruptible(stop: Stop) -> Iterator[None]:
+def interruptible(stop: Stop) -> Generator[None, None, None]:
     """Make Ctrl-C a request to stop; another one, more than a second later, interrupts at once.
 
     This changes nothing outside the main thread, or if the user has installed a handler.
@@ -53,7 +54,7 @@ def interruptible(stop: Stop) -> Iterator[None]:
         return
     first = float("inf")
 
-    def handle(number, frame):
+    def handle(number: int, frame: FrameType | None) -> None:
         nonlocal first
         now = time.monotonic()
         first = min(first, now)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from crewel.core.protocol import Params, Position, PyTree, State, Stats, Target
 from crewel.run import held_out
+
+if TYPE_CHECKING:
+    from crewel.run.programs import RunInputs
 
 DIVERGING = "diverging"
 
@@ -72,13 +75,13 @@ class Best(NamedTuple):
         since: number of evaluations since.
     """
 
-    score: Any
+    score: jax.Array
     params: Params
-    step: Any
-    since: Any
+    step: jax.Array
+    since: jax.Array
 
 
-def begin(spec: Monitor, inputs: Any, target: Target, position: Position) -> Gathered:
+def begin(spec: Monitor, inputs: RunInputs, target: Target, position: Position) -> Gathered:
     """What is gathered before the first step."""
     found = Gathered()
     if spec.finite:
@@ -102,7 +105,7 @@ def inner(spec: Monitor | None, state: Any) -> State:
     return state if spec is None else state.inner
 
 
-def _choose(condition: Any, new: PyTree, old: PyTree) -> PyTree:
+def _choose(condition: jax.Array | bool, new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
@@ -126,9 +129,9 @@ def flags(spec: Monitor | None, state: Any) -> Stats:
 
 def draw(
     spec: Monitor | None,
-    inputs: Any,
+    inputs: RunInputs,
     state: Any,
-    index: Any,
+    index: jax.Array,
     constrain: Callable[[Position], Params],
     value: Callable[[Position], PyTree],
     position: Position,
@@ -136,18 +139,18 @@ def draw(
     """The state with a draw gathered, and the scores so far."""
     if spec is None:
         return state, {}
-    found = state.gathered
+    found, held = state.gathered, inputs.held
     if inputs.reduce is not None:
         reduced = inputs.reduce.update(found.reduced, value(position))
         if spec.finite:
             reduced = _choose(found.finite, reduced, found.reduced)
         found = found._replace(reduced=reduced)
-    if inputs.held is None:
+    if held is None:
         return state._replace(gathered=found), {}
     if spec.best:
         best = jax.lax.cond(
             (index + 1) % spec.every == 0,
-            lambda: _look(spec, inputs.held, found.best, constrain(position), index + 1),
+            lambda: _look(spec, held, found.best, constrain(position), index + 1),
             lambda: found.best,
         )
         return state._replace(gathered=found._replace(best=best)), {}
@@ -157,7 +160,7 @@ def draw(
         (index + 1) % spec.every == 0,
         lambda: _choose(
             found.finite if spec.finite else True,
-            held_out.add(inputs.held, found.average, constrain(position)),
+            held_out.add(held, found.average, constrain(position)),
             found.average,
         ),
         lambda: found.average,
@@ -165,7 +168,7 @@ def draw(
     return state._replace(gathered=found._replace(average=average)), average.scores
 
 
-def _look(spec: Monitor, held: held_out.Held, best: Best, params: Params, step: Any) -> Best:
+def _look(spec: Monitor, held: held_out.Held, best: Best, params: Params, step: jax.Array) -> Best:
     score = held_out.mean_log_density(held, params)
     stopped = (best.since >= spec.patience) if spec.patience else False
     better = (score > best.score) & ~jnp.asarray(stopped)
@@ -180,7 +183,7 @@ def scores(spec: Monitor | None, state: Any) -> Stats:
     return state.gathered.average.scores
 
 
-def result(spec: Monitor | None, inputs: Any, state: Any, last: Params) -> PyTree:
+def result(spec: Monitor | None, inputs: RunInputs, state: Any, last: Params) -> PyTree:
     """What a run that keeps no draws returns: a summary, the best parameters, or the last."""
     if spec is not None and spec.best:
         best = state.gathered.best

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.core.protocol import Algorithm
+from crewel.core.protocol import Algorithm, PyTree, State
 
 PARTICLES_PER_BLOCK = 16  # of an optimizer on a CPU; measured in benchmarks/placement.py
 
@@ -99,12 +99,12 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
     return Placement(list(padded), True, min(cores(), number), 1)
 
 
-def take(tree: Any, block: np.ndarray, batched: bool) -> Any:
+def take(tree: PyTree, block: np.ndarray, batched: bool) -> PyTree:
     """Take the chains of a block from leaves with a leading chain axis."""
     return jax.tree.map(lambda leaf: leaf[jnp.asarray(block)] if batched else leaf[block[0]], tree)
 
 
-def join(trees: list[Any], placement: Placement) -> Any:
+def join(trees: list[PyTree], placement: Placement) -> PyTree:
     """Undo `take` for all blocks: leaves get a leading chain axis again."""
     if not placement.batched:
         return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
@@ -117,13 +117,13 @@ def mesh(devices: int) -> jax.sharding.Mesh:
     return jax.sharding.Mesh(np.array(jax.local_devices()[:devices]), ("chains",))
 
 
-def spread_out(state: Any, devices: int) -> Any:
+def spread_out(state: State, devices: int) -> State:
     """A state, or its shapes, placed the way that programs over `devices` return it."""
     if devices == 1:
         return state
     sharding = jax.sharding.NamedSharding(mesh(devices), jax.sharding.PartitionSpec("chains"))
 
-    def place(leaf):
+    def place(leaf: jax.Array | jax.ShapeDtypeStruct) -> jax.Array | jax.ShapeDtypeStruct:
         if isinstance(leaf, jax.Array):
             return jax.device_put(leaf, sharding)
         return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding)

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from crewel.core.protocol import Data, PyTree
 from crewel.core.trees import named_leaves
 from crewel.run import programs
 
@@ -28,7 +29,7 @@ class Prefetcher:
     after epoch; an iterator is used up.
     """
 
-    def __init__(self, batches: Any, like: Any):
+    def __init__(self, batches: Iterable[Data], like: Data):
         """Read the first batch.
 
         Args:
@@ -53,7 +54,7 @@ class Prefetcher:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def _read(self) -> Any:
+    def _read(self) -> Data:
         """The next batch as NumPy arrays of the model's dtypes, checked."""
         number = self._number
         try:
@@ -71,7 +72,7 @@ class Prefetcher:
         self._number += 1
         return batch
 
-    def _check(self, batch: Any, number: int) -> None:
+    def _check(self, batch: Data, number: int) -> None:
         where = f"Batch {number} of `batches`"
         if jax.tree.structure(batch) != jax.tree.structure(self._like):
             raise PrefetchError(
@@ -117,13 +118,13 @@ class Prefetcher:
             done += count
         self._steps = max(steps for _, steps in self._sizes)
 
-    def shapes(self) -> Any:
+    def shapes(self) -> PyTree:
         """The shapes of a chunk, leaves `(steps, size, ...)`."""
         return jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct((self._steps, *leaf.shape), leaf.dtype), self._first
         )
 
-    def take(self) -> tuple[Any, int]:
+    def take(self) -> tuple[Data, int]:
         """The next chunk on the device, and the number of warm-up steps or draws that it serves.
 
         Raises:
@@ -149,13 +150,13 @@ class Prefetcher:
         except Exception as error:  # the loader's own errors too: `take` raises them
             self._put(error)
 
-    def _next(self) -> Any:
+    def _next(self) -> Data:
         if self._first is None:
             return self._read()
         first, self._first = self._first, None
         return first
 
-    def _put(self, made: Any) -> bool:
+    def _put(self, made: tuple[Data, int] | Exception) -> bool:
         while not self._closed.is_set():
             try:
                 self._queue.put(made, timeout=0.1)

@@ -9,19 +9,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 
 from crewel.core import minibatch
-from crewel.core.compiling import thaw
+from crewel.core.compiling import Static, thaw
 from crewel.core.minibatch import Batches
-from crewel.core.protocol import Algorithm, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Array,
+    Data,
+    Key,
+    Params,
+    Position,
+    PyTree,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 from crewel.core.trees import strong
 from crewel.run import monitor
+from crewel.run.held_out import Held
 from crewel.run.monitor import Monitor, Monitored
 from crewel.run.placement import over_devices
+from crewel.run.reduce import Reducer
 
 
 @dataclass(frozen=True)
@@ -42,7 +56,7 @@ class ProgramSpec:
     """
 
     row: Algorithm
-    options: Any
+    options: Static
     num_warmup: int
     thinning: int
     length: int
@@ -63,6 +77,10 @@ class ProgramSpec:
         return replace(self, num_warmup=0)
 
 
+# A number of steps or draws: on the host, or traced.
+Index = TypeVar("Index", int, jax.Array)
+
+
 class RunInputs(NamedTuple):
     """Everything that is data in a run besides the density; the same for all chains.
 
@@ -74,11 +92,11 @@ class RunInputs(NamedTuple):
         stream: batches from the host, leaves `(steps, size, ...)`, or `None`.
     """
 
-    options: list[Any]
-    collect: Any = None
-    reduce: Any = None
-    held: Any = None
-    stream: Any = None
+    options: list[Array]
+    collect: Callable[[Params], PyTree] | None = None
+    reduce: Reducer | None = None
+    held: Held | None = None
+    stream: Data = None
 
 
 def _lift(
@@ -90,10 +108,12 @@ def _lift(
     return fn if spec.devices == 1 else over_devices(fn, spec.devices, mapped)
 
 
-def start(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, positions: Any) -> Any:
+def start(
+    spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Key, positions: Position
+) -> State:
     """The state at the start of a stepped warm-up, or at the end of any other."""
 
-    def one(target, inputs, key, position):
+    def one(target: Target, inputs: RunInputs, key: Key, position: Position) -> State:
         warmup = spec.row.warmup
         make = warmup.init if isinstance(warmup, SteppedWarmup) else warmup
         assert make is not None
@@ -110,11 +130,11 @@ def adapt(
     spec: ProgramSpec,
     target: Target,
     inputs: RunInputs,
-    keys: Any,
-    state: Any,
-    first: Any,
-    count: Any,
-) -> Any:
+    keys: Key,
+    state: State,
+    first: jax.Array,
+    count: jax.Array,
+) -> tuple[State, PyTree]:
     """`(state, losses)` after `count` more steps of a stepped warm-up.
 
     For a fit, `losses` is `(num_warmup,)` and filled at these steps; otherwise it is `()`.
@@ -122,10 +142,17 @@ def adapt(
     warmup = spec.row.warmup
     assert isinstance(warmup, SteppedWarmup)
 
-    def one(target, inputs, key, state, first, count):
+    def one(
+        target: Target,
+        inputs: RunInputs,
+        key: Key,
+        state: State,
+        first: jax.Array,
+        count: jax.Array,
+    ) -> tuple[State, PyTree]:
         options = thaw(spec.options, inputs.options)
 
-        def body(i, carry):
+        def body(i: jax.Array, carry: tuple[State, Any]) -> tuple[State, Any]:
             state, losses = carry
             seen = minibatch.at(spec.batches, target, inputs.stream, key, first + i, i)
             step_key = jax.random.fold_in(key, first + i)
@@ -142,13 +169,13 @@ def adapt(
     return lifted(target, inputs, keys, state, first, count)
 
 
-def finish(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, state: Any) -> Any:
+def finish(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Key, state: State) -> State:
     """The state after the last step of a stepped warm-up that has a `finish`."""
     warmup = spec.row.warmup
     assert isinstance(warmup, SteppedWarmup) and warmup.finish is not None
     end = warmup.finish
 
-    def one(target, inputs, key, state):
+    def one(target: Target, inputs: RunInputs, key: Key, state: State) -> State:
         options = thaw(spec.options, inputs.options)
         key = jax.random.fold_in(key, spec.num_warmup)
         inner = end(target, key, monitor.inner(spec.monitor, state), spec.num_warmup, **options)
@@ -157,7 +184,7 @@ def finish(spec: ProgramSpec, target: Target, inputs: RunInputs, keys: Any, stat
     return _lift(spec, one, (None, None, 0, 0))(target, inputs, keys, state)
 
 
-def steps_before(spec: ProgramSpec, draw: Any) -> Any:
+def steps_before(spec: ProgramSpec, draw: Index) -> Index:
     """The sampling steps before those of a draw: earlier draws, and the starts of cycles."""
     steps = draw * spec.thinning
     if spec.row.cycle is None:
@@ -189,11 +216,11 @@ def sample(
     spec: ProgramSpec,
     target: Target,
     inputs: RunInputs,
-    keys: Any,
-    state: Any,
-    first: Any,
-    count: Any,
-) -> Any:
+    keys: Key,
+    state: State,
+    first: jax.Array,
+    count: jax.Array,
+) -> tuple[State, Params, tuple[PyTree, Stats]]:
     """`(state, last, kept)`: `count` draws, from the chain's draw `first` on.
 
     If draws are not kept, `last` holds the parameters at the end or the summary of all draws.
@@ -201,36 +228,46 @@ def sample(
     entries are filled.
     """
 
-    def one(target, inputs, key, state, first, count):
+    def one(
+        target: Target,
+        inputs: RunInputs,
+        key: Key,
+        state: State,
+        first: jax.Array,
+        count: jax.Array,
+    ) -> tuple[State, Params, tuple[PyTree, Stats]]:
         options = thaw(spec.options, inputs.options)
         constrain = jax.vmap(target.constrain) if spec.row.cross_chain else target.constrain
 
         origin = steps_before(spec, first)
+        step = spec.row.step
+        assert step is not None
 
-        def transition(index, state):
+        def transition(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
             seen = minibatch.at(spec.batches, target, inputs.stream, key, index, index - origin)
             step_key = jax.random.fold_in(key, index)
-            assert spec.row.step is not None
             inner = monitor.inner(spec.monitor, state)
-            inner, position, stats = spec.row.step(seen, step_key, inner, **options)
+            inner, position, stats = step(seen, step_key, inner, **options)
             inner, position, stats = strong((inner, position, stats))
             state = monitor.put(spec.monitor, state, inner)
             if spec.monitor is not None and spec.monitor.finite:
                 position = ()  # the state has it; carried twice, it would be copied at each step
             return state, position, stats | monitor.flags(spec.monitor, state)
 
-        def draw(index, state):
+        def draw(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
             state, position, stats = advance(index, state)
             if spec.monitor is not None and spec.monitor.finite:
                 position = state.inner.position
             return state, position, stats
 
-        def advance(index, state):
+        def advance(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
             begin, end = steps_before(spec, index), steps_before(spec, index + 1)
             if spec.thinning == 1 and spec.row.cycle is None:
                 return transition(begin, state)
 
-            def body(step, made):
+            def body(
+                step: jax.Array, made: tuple[State, Position, Stats]
+            ) -> tuple[State, Position, Stats]:
                 state, _, before = made
                 state, position, stats = transition(step, state)
                 # A flag, for example a divergence, must not vanish with the steps thinned out.
@@ -241,14 +278,14 @@ def sample(
             blank = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes[1:])
             return jax.lax.fori_loop(begin, end, body, (state, *blank))
 
-        def value(position):
+        def value(position: Position) -> PyTree:
             params = constrain(position)
             if inputs.collect is None:
                 return params
             each = jax.vmap(inputs.collect) if spec.row.cross_chain else inputs.collect
             return each(params)
 
-        def body(i, carry):
+        def body(i: jax.Array, carry: tuple[State, Params, Any]) -> tuple[State, Params, Any]:
             state, _, kept = carry
             state, position, stats = draw(first + i, state)
             state, scores = monitor.draw(

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from crewel.core.protocol import PyTree
+
 
 class Reducer(NamedTuple):
     """A running summary of a chain's draws, kept on the device.
@@ -26,24 +28,24 @@ class Reducer(NamedTuple):
         >>> largest = Reducer(lambda v: v - jnp.inf, jnp.maximum, lambda a: a)
     """
 
-    init: Callable[[Any], Any]
-    update: Callable[[Any, Any], Any]
-    result: Callable[[Any], Any]
+    init: Callable[[PyTree], PyTree]
+    update: Callable[[PyTree, PyTree], PyTree]
+    result: Callable[[PyTree], PyTree]
 
 
-def _mean_init(value: Any) -> Any:
+def _mean_init(value: PyTree) -> tuple[jax.Array, PyTree]:
     wide = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, jnp.result_type(leaf, float)), value)
     return jnp.zeros(()), wide
 
 
-def _mean_update(carried: Any, value: Any) -> Any:
+def _mean_update(carried: tuple[jax.Array, PyTree], value: PyTree) -> tuple[jax.Array, PyTree]:
     count, mean = carried
     count = count + 1
     mean = jax.tree.map(lambda m, v: (m + (v - m) / count).astype(m.dtype), mean, value)
     return count, mean
 
 
-def _mean_result(carried: Any) -> Any:
+def _mean_result(carried: tuple[jax.Array, PyTree]) -> PyTree:
     return carried[1]
 
 

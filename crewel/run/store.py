@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from crewel.core.protocol import PyTree, Stats, Surplus
+from crewel.core.protocol import Array, PyTree, Stats, Surplus
 from crewel.run.monitor import DIVERGING
 from crewel.run.placement import Placement
 
@@ -54,7 +54,7 @@ class Store:
     def allocate(self, chunk: PyTree) -> None:
         """Make arrays for all draws from the shapes of a chunk, and copy the surplus into them."""
 
-        def empty(leaf):
+        def empty(leaf: jax.ShapeDtypeStruct) -> np.ndarray:
             event = leaf.shape[2:] if self.placement.batched else leaf.shape[1:]
             return np.zeros((self.num_chains, self.length, *event), leaf.dtype)
 
@@ -73,7 +73,7 @@ class Store:
         there = slice(0, 1) if self.latest else slice(done, done + count)
         here = slice(count - 1, count) if self.latest else slice(0, count)
 
-        def copy(out, leaf):
+        def copy(out: np.ndarray, leaf: Array) -> np.ndarray:
             leaf = np.asarray(leaf)
             many = self.placement.batched and leaf.ndim == out.ndim
             out[block, there] = leaf[:, here] if many else leaf[here]
@@ -89,7 +89,9 @@ class Store:
         self.done[block] = done + count
         return stats
 
-    def write_losses(self, block: np.ndarray, done: int, count: int, losses: Any) -> Stats | None:
+    def write_losses(
+        self, block: np.ndarray, done: int, count: int, losses: jax.Array
+    ) -> Stats | None:
         """Copy a fit's losses, if it has any, and return them as statistics for the bar."""
         if self.losses is None:
             return None
