@@ -5,9 +5,8 @@
 help:
 	@echo 'make demo         a small Bayesian network, from data to predictions'
 	@echo 'make test         lint, all tests in the current lane, then those of the lane bayeux'
-	@echo 'make test-newest  the tests with a Python >= 3.12, and so the newest JAX, but for some of'
-	@echo '                  those that look at the driver alone'
-	@echo 'make test-slow    the tests that take minutes'
+	@echo 'make test-newest  with a Python >= 3.12, and so the newest JAX, the tests that depend on them'
+	@echo 'make test-slow    the tests that take minutes, and every algorithm in full'
 	@echo 'make bench        Crewel against its backends and against bayeux'
 	@echo 'make lint         ruff, pyright and import-linter'
 	@echo 'make stubs        crewel/methods.pyi, anew from the algorithms and their options'
@@ -15,7 +14,7 @@ help:
 	@echo 'make clean        removes what tools leave behind, keeps the environments'
 	@echo 'make venv         .venv, the current lane; likewise venv-newest and venv-bayeux'
 	@echo
-	@echo "make test-current PYTEST_ARGS='tests/run/test_driver.py -x' chooses tests."
+	@echo "make test-current PYTEST_ARGS='tests/run/test_initial.py -x' chooses tests."
 	@echo 'make venv PYTHON=/path/to/python chooses the interpreter of .venv.'
 
 .PHONY: help venv venv-newest venv-bayeux demo test test-current test-bayeux test-newest \

@@ -110,15 +110,15 @@ def _too_old(item: pytest.Item) -> bool:
     return False
 
 
-def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Forget compiled programs that no later test shares: a process may hold only so many.
+def pytest_runtest_teardown() -> None:
+    """Forget compiled programs when there are many: a process may hold only so many.
 
-    XLA maps the code of each; at Linux's usual limit of 65,530 maps the process aborts.
+    XLA maps the code of each; at Linux's usual limit of 65,530 maps the process aborts. Forgetting
+    more often costs seconds each time, because all small operations are compiled again.
     """
-    if nextitem is None or _group(item) != _group(nextitem):
-        from crewel.core import compiling
+    from crewel.core import compiling
 
-        compiling.forget()
+    compiling.make_room()
 
 
 def pytest_report_header() -> str:

@@ -17,6 +17,12 @@ from crewel.core import compiling
 QUICK = {"num_chains": 3, "num_warmup": 10, "num_draws": 20, "progress": False}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _cold():
+    """What other tests compiled is forgotten: here it is counted."""
+    compiling.forget()
+
+
 @pytest.fixture(scope="module")
 def model():
     return support.small()
