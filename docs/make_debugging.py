@@ -27,6 +27,9 @@ Most mistakes in a log density raise no error: the chains run, but they sample s
 `debug` looks for them before a run, in seconds, and says where they are and what to change.
 
 ```python
+import crewel as cw
+
+model = cw.Model(lambda params: -(params["x"] ** 2), {"x": 0.0})
 report = model.debug(seed=0)  # the model
 report = model.mcmc.numpyro_nuts.debug(0, kwargs={"num_draws": 500})  # the model and the call
 assert report, report.failed

@@ -1,15 +1,16 @@
 """The pages' code runs: every block of Python, in order, with one namespace per page.
 
-A comment above a block says what it needs, `<!-- needs pymc -->`, or why it does not run,
+A comment above a block says what it needs, `<!-- needs pymc>=6.4 -->`, or why it does not run,
 `<!-- not run: ... -->`.
 """
 
-import importlib.util
+import importlib.metadata
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import crewel as cw
 
@@ -17,10 +18,19 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"(?:<!-- (needs|not run:) (.+?) -->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
 MARKS = {
-    # Its scripts are tested in test_debug_page.py; here the code without the debugger runs too.
+    # Most of it is tested in `checks/test_debug_page.py`.
     "debugging.md": pytest.mark.slow,
     "models.md": (),  # in the newest lane too, which is the one that has PyMC
 }
+
+
+def is_installed(requirement: str) -> bool:
+    """Whether a distribution is there, in a version that is wanted."""
+    wanted = Requirement(requirement)
+    try:
+        return importlib.metadata.version(wanted.name) in wanted.specifier
+    except importlib.metadata.PackageNotFoundError:
+        return False
 
 
 def run(page: Path) -> dict:
@@ -30,7 +40,7 @@ def run(page: Path) -> dict:
         mark, what, language, code = block.groups()
         if language != "python" or mark == "not run:":
             continue
-        if mark == "needs" and importlib.util.find_spec(what) is None:
+        if mark == "needs" and not is_installed(what):
             continue
         lines = text.count("\n", 0, block.start(4))  # so that errors name the page's line
         exec(compile("\n" * lines + code, str(page), "exec"), names)
