@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -29,7 +30,7 @@ def _network():
 
     class MLP(nn.Module):
         @nn.compact
-        def __call__(self, x):
+        def __call__(self, x: jax.Array) -> jax.Array:
             for width in (16, 16):
                 x = jnp.tanh(nn.Dense(width)(x))
             return nn.Dense(3)(x)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.tree_util import Partial
 
 # What `y` is: class numbers, counts, or real values.
 CLASSES, COUNTS, VALUES = "classes", "counts", "values"
+
+# From outputs and latents to a distribution. NumPyro annotates the return type of, for example,
+# `Categorical` as `Any | None`, so the type here is `Any`.
+Fn: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -27,21 +32,23 @@ class Likelihood:
             from the distribution, see `kind_of`.
     """
 
-    fn: Callable[..., Any]
-    latents: Mapping[str, Any] = field(default_factory=dict)
+    fn: Fn
+    latents: Mapping[str, dist.Distribution] = field(default_factory=dict)
     elementwise: bool = True
     kind: str | None = None
 
 
-def _gaussian(outputs, latents):
+def _gaussian(outputs: jax.Array, latents: Mapping[str, Any]) -> dist.Distribution:
     return dist.Normal(outputs, latents["sigma"])
 
 
-def _gaussian_fixed(sigma, outputs, latents):
+def _gaussian_fixed(
+    sigma: float, outputs: jax.Array, latents: Mapping[str, Any]
+) -> dist.Distribution:
     return dist.Normal(outputs, sigma)
 
 
-def _heteroscedastic(outputs, latents):
+def _heteroscedastic(outputs: jax.Array, latents: Mapping[str, Any]) -> dist.Distribution:
     if outputs.shape[-1] % 2:
         raise ValueError(
             "The likelihood `heteroscedastic` needs two outputs for each value of `y`, a mean and "
@@ -53,19 +60,19 @@ def _heteroscedastic(outputs, latents):
     return dist.Normal(loc, jnp.clip(jnp.exp(log_scale), 1e-6, 1e6))
 
 
-def _student_t(outputs, latents):
+def _student_t(outputs: jax.Array, latents: Mapping[str, Any]) -> dist.Distribution:
     return dist.StudentT(latents["df"], outputs, latents["sigma"])
 
 
-def _categorical(outputs, latents):
+def _categorical(outputs: jax.Array, latents: Mapping[str, Any]) -> Any:
     return dist.Categorical(logits=outputs)
 
 
-def _bernoulli(outputs, latents):
+def _bernoulli(outputs: jax.Array, latents: Mapping[str, Any]) -> Any:
     return dist.Bernoulli(logits=outputs)
 
 
-def _poisson(outputs, latents):
+def _poisson(outputs: jax.Array, latents: Mapping[str, Any]) -> dist.Distribution:
     return dist.Poisson(jnp.exp(outputs))
 
 
@@ -127,7 +134,10 @@ NAMED: dict[str, Callable[[], Likelihood]] = {
 }
 
 
-def find(likelihood: Any) -> Likelihood:
+Choice: TypeAlias = str | Likelihood | Fn  # what `wrap(likelihood=...)` takes
+
+
+def find(likelihood: Choice) -> Likelihood:
     """Turn a name, a function or a `Likelihood` into a `Likelihood`.
 
     Raises:
@@ -158,7 +168,7 @@ def find(likelihood: Any) -> Likelihood:
 # --- what a distribution over `y` implies ---------------------------------------------------------
 
 
-def base_of(distribution: Any) -> Any:
+def base_of(distribution: Any) -> dist.Distribution:
     """The distribution below `to_event`, `mask` and `expand`.
 
     Examples:
@@ -187,10 +197,11 @@ def kind_of(distribution: Any) -> str:
     base = base_of(distribution)
     if isinstance(base, _BERNOULLI | _CATEGORICAL):
         return CLASSES
-    return COUNTS if base.support.is_discrete else VALUES
+    support: Any = base.support
+    return COUNTS if support.is_discrete else VALUES
 
 
-def class_probabilities(distribution: Any) -> Any:
+def class_probabilities(distribution: dist.Distribution) -> jax.Array:
     """The probability of each class: the shape of `y` with a last axis of classes.
 
     Examples:
@@ -199,10 +210,11 @@ def class_probabilities(distribution: Any) -> Any:
         [0.75, 0.25]
     """
     base, shape = base_of(distribution), distribution.shape()
+    probs: Any = base.probs  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(base, _BERNOULLI):
-        one = jnp.broadcast_to(base.probs, shape)
+        one = jnp.broadcast_to(probs, shape)
         return jnp.stack([1 - one, one], -1)
-    return jnp.broadcast_to(base.probs, (*shape, base.probs.shape[-1]))
+    return jnp.broadcast_to(probs, (*shape, probs.shape[-1]))
 
 
 def shape_hint(found: tuple[int, ...], y: tuple[int, ...]) -> str:

@@ -27,7 +27,7 @@ class _Doc:
         self.of_class = of_class
 
     def __get__(self, method: Method | None, owner: type[Method]) -> str:
-        return self.of_class if method is None else method._description()
+        return self.of_class if method is None else method.description()
 
 
 class Method:
@@ -53,7 +53,7 @@ class Method:
         """
         return settings_of(self.row) | backend_options(self.row)
 
-    def _description(self) -> str:
+    def description(self) -> str:
         """The text that `help` shows: summary, bias, paper, settings and options with defaults."""
         row, sources = self.row, " and ".join(self.row.option_sources)
         try:

@@ -29,9 +29,12 @@ class _Bound:
     def options(self) -> dict[str, Any]:
         """Every keyword that a call takes, with its default."""
 
+    def description(self) -> str:
+        """The text that `help` shows."""
+
     def debug(
         self,
-        seed: Any = 0,
+        seed: Seed = 0,
         *,
         verbosity: int = 2,
         printer: Callable[..., Any] = ...,

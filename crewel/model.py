@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 from jax.tree_util import Partial
+from jax.typing import ArrayLike
 
 from crewel.core import inputs
-from crewel.core.protocol import Target
+from crewel.core.model_like import Predictive
+from crewel.core.protocol import Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.trees import as_partial, named_leaves
 from crewel.methods import Families
 from crewel.transforms.transform import build
+
+if TYPE_CHECKING:
+    from crewel.checks.report import DebugReport
 
 
 class Model(Families):
@@ -64,20 +69,20 @@ class Model(Families):
 
     def __init__(
         self,
-        log_density: Callable[..., Any] | None,
-        test_point: Any,
-        transform_fn: Any = None,
+        log_density: Callable[..., ArrayLike] | None,
+        test_point: Params,
+        transform_fn: PyTree = None,
         *,
-        inverse_transform_fn: Callable[..., Any] | None = None,
-        inverse_log_det_jacobian: Callable[..., Any] | None = None,
-        initial_state: Any = None,
-        data: Any = None,
-        log_prior: Callable[..., Any] | None = None,
-        log_likelihood: Callable[..., Any] | None = None,
-        gaussian_prior: tuple[Any, Any] | None = None,
-        initializers: Mapping[str, Callable[..., Any]] | None = None,
-        predictive: Any = None,
-        priors: Any = None,
+        inverse_transform_fn: Callable[[Params], Position] | None = None,
+        inverse_log_det_jacobian: Callable[[Params], ArrayLike] | None = None,
+        initial_state: Params | str | None = None,
+        data: Data = None,
+        log_prior: Callable[[Params], ArrayLike] | None = None,
+        log_likelihood: Callable[[Params, Any], ArrayLike] | None = None,
+        gaussian_prior: tuple[Params, Params] | None = None,
+        initializers: Mapping[str, Callable[[Key], Params]] | None = None,
+        predictive: Predictive | None = None,
+        priors: Mapping[str, Any] | None = None,
         latents: tuple[str, ...] = (),
     ):
         """See the class."""
@@ -89,8 +94,8 @@ class Model(Families):
         )
         self.initial_state = initial_state
         named = {name: as_partial(fn) for name, fn in (initializers or {}).items()}
-        self.initializers = inputs.arrays(named)
-        self.predictive = inputs.arrays(predictive)
+        self.initializers: Mapping[str, Callable[[Key], Params]] = inputs.arrays(named)
+        self.predictive: Predictive | None = inputs.arrays(predictive)
         self.priors = priors
         self.latents = latents
         self.data = None if data is None else inputs.arrays(data)
@@ -120,7 +125,11 @@ class Model(Families):
 
     @classmethod
     def from_numpyro(
-        cls, fn: Callable[..., Any], *args: Any, initial_state: Any = None, **kwargs: Any
+        cls,
+        fn: Callable[..., Any],
+        *args: Any,
+        initial_state: Params | str | None = None,
+        **kwargs: Any,
     ) -> Model:
         """Make a `Model` from a NumPyro model; its latent sites are the parameters.
 
@@ -162,7 +171,7 @@ class Model(Families):
         return numpyro.model(fn, args, kwargs, initial_state)
 
     @classmethod
-    def from_tfp(cls, pinned: Any, *, initial_state: Any = None) -> Model:
+    def from_tfp(cls, pinned: Any, *, initial_state: Params | str | None = None) -> Model:
         """Make a `Model` from a pinned joint distribution of TensorFlow Probability (JAX).
 
         Its unpinned parts are the parameters, in its own structure; its default event space
@@ -192,7 +201,7 @@ class Model(Families):
         return tfp.model(pinned, initial_state)
 
     @classmethod
-    def from_pymc(cls, pm_model: Any, *, initial_state: Any = None) -> Model:
+    def from_pymc(cls, pm_model: Any, *, initial_state: Params | str | None = None) -> Model:
         """Make a `Model` from a PyMC model; its free variables are the parameters.
 
         The density is computed in JAX's own precision; set `jax_enable_x64` for PyMC's usual
@@ -222,7 +231,7 @@ class Model(Families):
         *args: Any,
         observed: Mapping[str, Any],
         transform_fn: Any = None,
-        initial_state: Any = None,
+        initial_state: Params | str | None = None,
     ) -> Model:
         """Make a `Model` from a probabilistic program of Oryx (JAX up to 0.5).
 
@@ -250,7 +259,7 @@ class Model(Families):
         return oryx.model(program, args, observed, transform_fn, initial_state)
 
     @classmethod
-    def from_bayeux(cls, bx_model: Any, *, initial_state: Any = None) -> Model:
+    def from_bayeux(cls, bx_model: Any, *, initial_state: Params | str | None = None) -> Model:
         """Make a `Model` with the density, transform and test point of a `bayeux.Model`.
 
         bayeux needs JAX up to 0.5.
@@ -266,7 +275,7 @@ class Model(Families):
 
         return bayeux.from_bayeux(bx_model, initial_state)
 
-    def to_bayeux(self, *, initial_state: Any = None) -> Any:
+    def to_bayeux(self, *, initial_state: Params | str | None = None) -> Any:
         """Make a `bayeux.Model` with this density, transform and test point (JAX up to 0.5).
 
         Args:
@@ -285,14 +294,14 @@ class Model(Families):
         """The density on the unconstrained space, as adapters see it."""
         return replace(self._target, jacobian=jacobian)
 
-    def log_density(self, params: Any) -> jax.Array:
+    def log_density(self, params: Params) -> jax.Array:
         """The log density at constrained parameters, without any Jacobian: a scalar."""
         target = self._target
         return (
             target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
         )
 
-    def debug(self, seed: Any = 0, **kwargs: Any) -> Any:
+    def debug(self, seed: Seed = 0, **kwargs: Any) -> DebugReport:
         """Check the model: shapes, finiteness, initial states, gradients per leaf.
 
         Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,7 @@ from crewel.bridges.networks import batch_stats as statistics
 from crewel.bridges.networks import density, several, subset, validation
 from crewel.bridges.networks.layout import Layout
 from crewel.core.keys import as_key
+from crewel.core.protocol import Array, Key, Params, PyTree, Seed
 from crewel.core.trees import named_leaves
 from crewel.model import Model
 from crewel.priors import assignment as priors
@@ -26,19 +27,19 @@ from crewel.transforms.transform import build
 
 def wrap(
     network: Any,
-    x: Any,
-    y: Any,
+    x: PyTree,
+    y: Array,
     *,
-    prior: Any = None,
-    likelihood: Any,
-    latents: Mapping[str, Any] | None = None,
-    example: Any = None,
+    prior: priors.Prior | None = None,
+    likelihood: likelihoods.Choice,
+    latents: Mapping[str, dist.Distribution] | None = None,
+    example: PyTree | Callable[[Key], PyTree] = None,
     bayesian: str | Sequence[str] | None = None,
-    batch_stats: str | None = None,
-    dropout: Any = None,
+    batch_stats: Literal["frozen", "per_draw"] | None = None,
+    dropout: Seed | Mapping[str, Seed] | None = None,
     call: Mapping[str, Any] | None = None,
-    combine: Callable[..., Any] | None = None,
-    seed: Any = 0,
+    combine: Callable[..., PyTree] | None = None,
+    seed: Seed = 0,
 ) -> Model:
     """Make a network Bayesian: a `Model` of its parameters and the latents of the likelihood.
 
@@ -131,7 +132,9 @@ def wrap(
     )
 
 
-def _bridged(network: Any, x: Any, combine: Any, keywords: dict[str, Any]) -> networks.Bridged:
+def _bridged(
+    network: Any, x: PyTree, combine: Callable[..., PyTree] | None, keywords: dict[str, Any]
+) -> networks.Bridged:
     """One network, or several by name."""
     if isinstance(network, Mapping):
         return several.bridge(network, x, combine=combine, **keywords)
@@ -140,18 +143,18 @@ def _bridged(network: Any, x: Any, combine: Any, keywords: dict[str, Any]) -> ne
     return networks.bridge(network, x, **keywords)
 
 
-def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
+def _shapes(params: Params) -> dict[str, tuple[int, ...]]:
     return {path: tuple(jnp.shape(leaf)) for path, leaf in named_leaves(params).items()}
 
 
-def _masks(dropout: Any) -> Any:
+def _masks(dropout: Seed | Mapping[str, Seed] | None) -> Key | dict[str, Key] | None:
     """A key for dropout masks, or one for each of several networks."""
     if isinstance(dropout, Mapping):
         return {name: as_key(key) for name, key in dropout.items()}
     return None if dropout is None else as_key(dropout)
 
 
-def _transform(table: Mapping[str, Any], layout: Layout, test_point: Any) -> Any:
+def _transform(table: Mapping[str, Any], layout: Layout, test_point: Params) -> PyTree:
     """The transform from the unconstrained space to the supports of the priors."""
     latents = layout.split(test_point)[1]
     supports = [hierarchical.given(prior, latents).support for prior in table.values()]

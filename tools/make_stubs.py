@@ -66,6 +66,9 @@ class _Bound:
     def options(self) -> dict[str, Any]:
         """Every keyword that a call takes, with its default."""
 
+    def description(self) -> str:
+        """The text that `help` shows."""
+
     def debug({debug}) -> DebugReport:
         """Check the model and the call that is about to be made."""
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.context import Context
-from crewel.core.protocol import Target
+from crewel.core.protocol import Data, Params, Position, Target
 from crewel.core.text import kind, number
 from crewel.core.trees import named_leaves
 
@@ -18,7 +18,7 @@ SHOWN = 3  # rows that a message lists
 
 
 @jax.jit
-def parts(target: Target, position: Any) -> dict[str, Any]:
+def parts(target: Target, position: Position) -> dict[str, Any]:
     """The log density and the parts that the model defines; `likelihood` has shape `(N,)`."""
     params = target.constrain(position)
     found = {"total": target.log_density(position), "params": params}
@@ -36,7 +36,7 @@ def _log_prob(prior: Any, value: Any) -> jax.Array:
     return prior.log_prob(value)
 
 
-def blame(context: Context, target: Target, position: Any) -> tuple[str, dict[str, Any]]:
+def blame(context: Context, target: Target, position: Position) -> tuple[str, dict[str, Any]]:
     """Describe what is not finite at `position`, and return the numbers behind it."""
     found = jax.tree.map(np.asarray, parts(target, position))
     said, numbers = [], {}
@@ -59,7 +59,7 @@ def blame(context: Context, target: Target, position: Any) -> tuple[str, dict[st
     return text[0].upper() + text[1:] + ".", numbers
 
 
-def _parameters(params: Any) -> list[str]:
+def _parameters(params: Params) -> list[str]:
     return [
         f"the transform makes `{path}` {kind(leaf[~np.isfinite(leaf)].ravel()[0])}"
         for path, leaf in named_leaves(params).items()
@@ -67,7 +67,7 @@ def _parameters(params: Any) -> list[str]:
     ]
 
 
-def _priors(context: Context, params: Any, value: Any) -> list[str]:
+def _priors(context: Context, params: Params, value: Any) -> list[str]:
     table, said = context.prior_table, []
     leaves = named_leaves(params)
     for path, prior in (table or {}).items():
@@ -100,7 +100,7 @@ def _data(target: Target, likelihood: np.ndarray, bad: np.ndarray) -> str:
     )
 
 
-def _contents(data: Any, row: int) -> str:
+def _contents(data: Data, row: int) -> str:
     """The value of `y`, or of the data's only leaf, in a row; empty unless it is one number."""
     leaves = named_leaves(data)
     path = "y" if "y" in leaves else next(iter(leaves)) if len(leaves) == 1 else None
@@ -116,7 +116,7 @@ def _jax_flag(nan: bool) -> str:
     return "`jax.debug_nans` would not catch it, `jax.debug_infs` would"
 
 
-def blame_gradient(target: Target, position: Any) -> tuple[str, dict[str, Any]]:
+def blame_gradient(target: Target, position: Position) -> tuple[str, dict[str, Any]]:
     """Name, in a sentence, the operation that makes the gradient non-finite."""
     fn = jax.grad(target.log_density)
     made = trace.origin(fn, position)

@@ -9,6 +9,7 @@ import jax
 from crewel.checks import outer, trace
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.core.protocol import Params, PyTree
 from crewel.likelihoods import shape_hint
 from crewel.posterior.predict import NetworkPredictive
 
@@ -60,7 +61,7 @@ def _shapes(context: Context) -> dict[str, Any] | None:
         return None
     seen: dict[str, Any] = {}
 
-    def look(params: Any, x: Any) -> None:
+    def look(params: Params, x: PyTree) -> None:
         outputs, distribution = predictive.at(params, x)
         seen["outputs"] = jax.tree.map(lambda leaf: tuple(leaf.shape), outputs)
         seen["likelihood"] = tuple(distribution.shape())

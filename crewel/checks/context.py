@@ -13,8 +13,9 @@ import numpy as np
 from crewel.core.compiling import compile_all, program
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
+from crewel.core.model_like import ModelLike
 from crewel.core.options import settings_of
-from crewel.core.protocol import Algorithm, Target
+from crewel.core.protocol import Algorithm, Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.trees import named_leaves
 from crewel.run import initial
 from crewel.run.call import Call
@@ -40,25 +41,26 @@ def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
     return made
 
 
-def _gradient(_: None, target: Target, position: Any) -> tuple[jax.Array, Any]:
+def _gradient(_: None, target: Target, position: Position) -> tuple[jax.Array, Position]:
     return jax.value_and_grad(target.log_density)(position)
 
 
-def gradient(target: Target, position: Any) -> tuple[jax.Array, Any]:
+def gradient(target: Target, position: Position) -> tuple[jax.Array, Position]:
     """The log density and its gradient at one unconstrained position."""
     return compiled(_gradient, target, position)(target, position)
 
 
 @jax.jit
-def inverse(target: Target, params: Any) -> Any:
+def inverse(target: Target, params: Params) -> Position:
     """Map parameters to the unconstrained space."""
     return target.transform.inverse(params)
 
 
-def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
+def timed_gradient(target: Target, position: Position) -> tuple[float, tuple[jax.Array, Position]]:
     """Seconds for one gradient, the shortest of up to five runs; and its result."""
     run = compiled(_gradient, target, position)
-    best, spent, result = np.inf, 0.0, None
+    best, spent = np.inf, 0.0
+    result: tuple[jax.Array, Position] | None = None
     for _ in range(5):
         clock = time.perf_counter()
         result = jax.block_until_ready(run(target, position))
@@ -66,10 +68,11 @@ def timed_gradient(target: Target, position: Any) -> tuple[float, Any]:
         best, spent = min(best, took), spent + took
         if spent > 0.2:
             break
+    assert result is not None
     return best, result
 
 
-def row_values(target: Target, params: Any, batch: Any) -> jax.Array:
+def row_values(target: Target, params: Params, batch: Data) -> jax.Array:
     """The log likelihood of each row, for a model that defines it."""
     assert target.log_likelihood is not None
     return target.log_likelihood(params, batch)
@@ -89,7 +92,9 @@ class Context:
         call: the prepared call, once the check `keywords` has passed.
     """
 
-    def __init__(self, model: Any, row: Algorithm | None, seed: Any, kwargs: Mapping[str, Any]):
+    def __init__(
+        self, model: ModelLike, row: Algorithm | None, seed: Seed, kwargs: Mapping[str, Any]
+    ):
         """Store the arguments; what is expensive is computed when a check asks for it."""
         self.model, self.row, self.kwargs = model, row, dict(kwargs)
         self.key = as_key(seed)
@@ -108,7 +113,7 @@ class Context:
         return 0 if self.model.data is None else self.target.num_data
 
     @cached_property
-    def position(self) -> Any:
+    def position(self) -> Position:
         """The test point, unconstrained."""
         return inverse(self.target, self.model.test_point)
 
@@ -120,7 +125,7 @@ class Context:
         return self.target.exactly(jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
 
     @cached_property
-    def _small(self) -> tuple[Target, float, float, Any]:
+    def _small(self) -> tuple[Target, float, float, tuple[jax.Array, Position]]:
         """`small`, seconds of its gradient, seconds of the full gradient, value and gradient."""
         rows = self.num_data
         if rows > ROWS:
@@ -176,12 +181,12 @@ class Context:
         return max(1, min(self.num_chains, self.affordable(4 * self.num_chains) // 4))
 
     @property
-    def chain_keys(self) -> Any:
+    def chain_keys(self) -> Key:
         """The keys from which the call would draw its initial states."""
         return chain_keys(self.key, self.checked_chains)[0]
 
     @cached_property
-    def init(self) -> Any:
+    def init(self) -> str | Params:
         """The call's `init` as a name, or as parameters with a chain axis."""
         init = self.settings["init"]
         init = self.model.initial_state if init is None else init
@@ -201,22 +206,22 @@ class Context:
         tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
         return initial.find(self.model, self.small, self.init, chains, self.chain_keys, tries=tries)
 
-    def started(self, chain: int) -> Any:
+    def started(self, chain: int) -> Position:
         """The unconstrained position at which a chain starts."""
         return jax.tree.map(lambda leaf: leaf[chain], self.start.positions)
 
-    def normal(self, use: int, like: Any, *batch: int) -> Any:
+    def normal(self, use: int, like: PyTree, *batch: int) -> PyTree:
         """Standard normal numbers with the shapes and types of `like`, fixed for each `use`."""
         seed = np.asarray(jax.random.key_data(self.random(use))).ravel()
         rng = np.random.default_rng(seed)
 
-        def one(leaf: Any) -> np.ndarray:
+        def one(leaf: jax.Array) -> np.ndarray:
             return rng.standard_normal((*batch, *leaf.shape), np.float32).astype(leaf.dtype)
 
         return jax.tree.map(one, like)
 
     @cached_property
-    def generic_position(self) -> Any:
+    def generic_position(self) -> Position:
         """A position without special structure: close to where the first chain starts."""
         start = self.started(0)
         moved = jax.tree.map(
@@ -234,7 +239,7 @@ class Context:
         return {path: np.stack([np.asarray(one[path]) for one in found]) for path in found[0]}
 
     @property
-    def probe_positions(self) -> list[Any]:
+    def probe_positions(self) -> list[Position]:
         """Positions at which every leaf should matter: initial states and a generic one."""
         return [*map(self.started, range(self.checked_chains)), self.generic_position]
 
@@ -245,7 +250,6 @@ class Context:
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
     @property
-    def prior_table(self) -> dict[str, Any] | None:
+    def prior_table(self) -> Mapping[str, Any] | None:
         """Distribution by path, or `None` if the model has no table of priors."""
-        found = getattr(self.model.priors, "priors", None)
-        return found if isinstance(found, dict) else None
+        return self.model.priors

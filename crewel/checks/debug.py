@@ -15,14 +15,15 @@ from crewel.checks.lines import explain
 from crewel.checks.report import Check as Check
 from crewel.checks.report import DebugReport as DebugReport
 from crewel.checks.report import Leaf, Writer
-from crewel.core.protocol import Algorithm
+from crewel.core.model_like import ModelLike
+from crewel.core.protocol import Algorithm, Seed
 from crewel.core.trees import named_leaves
 from crewel.priors.table import describe
 
 
 def debug(
-    model: Any,
-    seed: Any = 0,
+    model: ModelLike,
+    seed: Seed = 0,
     *,
     row: Algorithm | None = None,
     verbosity: int = 2,

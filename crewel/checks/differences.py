@@ -16,7 +16,7 @@ from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.lines import explain
 from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.protocol import Target
+from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import leaf_paths
 
@@ -25,7 +25,7 @@ TOLERANCE = 1e-3  # relative
 MAX_DIRECTIONS = 16
 
 
-def _directions(context: Context, position: Any) -> tuple[list[tuple[str, ...]], list[Any]]:
+def _directions(context: Context, position: Position) -> tuple[list[tuple[str, ...]], list[Any]]:
     """Random directions, each within one leaf, or within a few adjacent ones if there are many.
 
     Returns:
@@ -43,7 +43,7 @@ def _directions(context: Context, position: Any) -> tuple[list[tuple[str, ...]],
 
 @jax.jit
 def _values(
-    target: Target, position: Any, directions: Any, index: jax.Array, distances: jax.Array
+    target: Target, position: Position, directions: Any, index: jax.Array, distances: jax.Array
 ) -> tuple[Any, jax.Array]:
     """The gradient at `position`, and the density at each `(direction, distance)` from it."""
 
@@ -57,7 +57,7 @@ def _values(
 
 
 def _differences(
-    target: Target, position: Any, directions: Any, steps: tuple[float, ...]
+    target: Target, position: Position, directions: Any, steps: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slopes by the gradient, `(direction,)`, and by central differences, `(direction, step)`."""
     count = len(jax.tree.leaves(directions)[0])

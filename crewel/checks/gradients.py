@@ -12,7 +12,7 @@ from crewel.checks import trace
 from crewel.checks.blame import blame_gradient
 from crewel.checks.context import Context, gradient, row_values
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.protocol import Target
+from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import named_leaves
 
@@ -74,8 +74,8 @@ def used(context: Context) -> Check:
 
 
 @jax.jit
-def _likelihood_gradient(target: Target, position: Any) -> Any:
-    def total(position):
+def _likelihood_gradient(target: Target, position: Position) -> Any:
+    def total(position: Position):
         return jnp.sum(row_values(target, target.constrain(position), target.data))
 
     return jax.grad(total)(position)
@@ -91,7 +91,7 @@ def informed(context: Context) -> Check:
     silent = [path for path, leaf in found.items() if not np.any(leaf)]
     share = {path: float(np.mean(leaf == 0)) for path, leaf in found.items()}
 
-    def likelihood(position):
+    def likelihood(position: Position):
         return row_values(target, target.constrain(position), target.data)
 
     uses = trace.used_inputs(trace.flatten(likelihood, context.position))

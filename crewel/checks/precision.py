@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.protocol import PyTree
+
 
 def double_precision() -> AbstractContextManager[Any]:
     """A context in which JAX uses float64, in this thread only."""
@@ -19,10 +21,10 @@ def double_precision() -> AbstractContextManager[Any]:
     return enable_x64()
 
 
-def widen(tree: Any) -> Any:
+def widen(tree: PyTree) -> Any:
     """Convert the floats of a tree to float64; call it within `double_precision`."""
 
-    def one(leaf: Any) -> Any:
+    def one(leaf: jax.Array) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):
             return jnp.asarray(np.asarray(leaf, np.float64))
         return leaf

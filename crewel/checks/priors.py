@@ -11,7 +11,7 @@ import numpy as np
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.report import Check, failed, passed, skipped
-from crewel.core.protocol import Target
+from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import leaf_paths, named_leaves
 from crewel.priors.table import describe
@@ -162,7 +162,7 @@ def split(context: Context) -> Check:
 
 @jax.jit
 def _along_ray(
-    target: Target, position: Any, direction: Any, distances: jax.Array
+    target: Target, position: Position, direction: Any, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The log density along a ray, and whether the parameters moved since the previous point.
 

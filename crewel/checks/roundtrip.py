@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.report import Check, failed, passed, skipped
-from crewel.core.protocol import Target
+from crewel.core.protocol import Position, Target
 from crewel.core.text import number
 from crewel.core.trees import named_leaves
 
@@ -20,7 +20,7 @@ FULL = 256  # dimensions up to which the full Jacobian is computed
 
 
 @jax.jit
-def _round_trip(target: Target, position: Any) -> tuple[Any, Any, Any, Any]:
+def _round_trip(target: Target, position: Position) -> tuple[Any, Any, Any, Any]:
     transform = target.transform
     params = transform.forward(position)
     back = transform.inverse(params)
@@ -58,7 +58,7 @@ def round_trip(context: Context) -> Check:
 
 
 @jax.jit
-def _diagonal(target: Target, position: Any, probe: Any) -> tuple[Any, Any, Any, Any]:
+def _diagonal(target: Target, position: Position, probe: Any) -> tuple[Any, Any, Any, Any]:
     """`log_det`, the Jacobian times ones, the Jacobian times `probe`, and `probe`."""
     forward = target.transform.forward
     ones = jax.tree.map(jnp.ones_like, position)
@@ -68,7 +68,7 @@ def _diagonal(target: Target, position: Any, probe: Any) -> tuple[Any, Any, Any,
 
 
 @jax.jit
-def _full(target: Target, position: Any) -> jax.Array:
+def _full(target: Target, position: Position) -> jax.Array:
     flat, unravel = ravel_pytree(position)
     return jax.jacfwd(lambda z: ravel_pytree(target.transform.forward(unravel(z)))[0])(flat)
 
@@ -105,7 +105,7 @@ def log_determinant(context: Context) -> Check:
     return passed(f"Agrees with automatic differentiation {text}.", error=worst)
 
 
-def _compare(context: Context, position: Any) -> tuple[float, float, float] | str:
+def _compare(context: Context, position: Position) -> tuple[float, float, float] | str:
     """The log-determinant claimed, the one found, the size of its terms; or why it is skipped."""
     rng = np.random.default_rng(0)
     leaves, structure = jax.tree.flatten(position)
@@ -136,7 +136,7 @@ def _compare(context: Context, position: Any) -> tuple[float, float, float] | st
 
 
 @jax.jit
-def _batched(target: Target, positions: Any) -> tuple[Any, Any]:
+def _batched(target: Target, positions: Position) -> tuple[Any, Any]:
     return jax.vmap(target.transform.forward)(positions), jax.vmap(target.log_density)(positions)
 
 

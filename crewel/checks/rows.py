@@ -12,7 +12,7 @@ import numpy as np
 from crewel.checks.context import Context, row_values
 from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped
-from crewel.core.protocol import Target
+from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number
 from crewel.core.trees import named_leaves
 
@@ -25,12 +25,12 @@ def _rows(context: Context, count: int) -> Target:
     return context.target if count >= context.num_data else context.subset(count)
 
 
-def _take(data: Any, first: int, last: int) -> Any:
+def _take(data: Data, first: int, last: int) -> Any:
     return jax.tree.map(lambda leaf: leaf[first:last], data)
 
 
 @jax.jit
-def _likelihood(target: Target, position: Any) -> jax.Array:
+def _likelihood(target: Target, position: Position) -> jax.Array:
     return row_values(target, target.constrain(position), target.data)
 
 
@@ -77,7 +77,7 @@ def independent(context: Context) -> Check:
 
 
 @jax.jit
-def _joint(target: Target, position: Any) -> jax.Array:
+def _joint(target: Target, position: Position) -> jax.Array:
     return target.log_joint(target.constrain(position), target.data)
 
 
@@ -131,20 +131,20 @@ def summed(context: Context) -> Check:
 
 
 @partial(jax.jit, static_argnums=2)
-def _epoch(target: Target, position: Any, size: int) -> tuple[Any, Any, Any, Any]:
+def _epoch(target: Target, position: Position, size: int) -> tuple[Any, Any, Any, Any]:
     """Density and gradient on all rows, the density of each batch, the mean gradient of batches."""
     full, wanted = jax.value_and_grad(lambda z: target.log_joint(target.constrain(z), target.data))(
         position
     )
     count = target.num_data // size
 
-    def one(batch):
+    def one(batch: Data) -> tuple[jax.Array, Position]:
         seen = target.on(batch)
         return jax.value_and_grad(lambda z: seen.log_joint(seen.constrain(z), batch))(position)
 
     batches = jax.tree.map(lambda leaf: leaf.reshape(count, size, *leaf.shape[1:]), target.data)
 
-    def add(total, batch):
+    def add(total: Position, batch: Data) -> tuple[Position, jax.Array]:
         value, found = one(batch)
         return jax.tree.map(jnp.add, total, found), value
 

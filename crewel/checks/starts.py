@@ -9,7 +9,7 @@ import numpy as np
 
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.protocol import Target
+from crewel.core.protocol import Params, Target
 from crewel.core.text import name_chains, names, number
 from crewel.core.trees import named_leaves
 
@@ -66,7 +66,7 @@ def _chains(bad: np.ndarray) -> str:
 
 
 @jax.jit
-def _round_trip(target: Target, params: Any) -> Any:
+def _round_trip(target: Target, params: Params) -> Any:
     return jax.vmap(lambda p: target.transform.forward(target.transform.inverse(p)))(params)
 
 

@@ -200,7 +200,7 @@ def classification_scores(
     draws = as_draws(probability_draws, "probability_draws")
     check_rows(values, np.asarray(y))
     mean = np.mean(draws, axis=(0, 1), dtype=np.float64)
-    probabilities, labels = class_labels(mean.reshape(-1, mean.shape[-1]), np.ravel(y))
+    probabilities, labels = class_labels(mean.reshape(-1, draws.shape[-1]), np.ravel(y))
     return {
         "lppd": lppd(values),
         "accuracy": accuracy(probabilities, labels),

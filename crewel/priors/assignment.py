@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import named_leaves
 from crewel.priors.hierarchical import (
     conditional,
@@ -19,12 +20,13 @@ from crewel.priors.hierarchical import (
 )
 from crewel.priors.patterns import choose
 
-Prior = Any
+# What `wrap(prior=...)` takes: a distribution, patterns, a function of path and shape, or a name.
+Prior: TypeAlias = dist.Distribution | Mapping[str, Any] | Callable[..., Any] | str
 
 
 def fan_in(
-    scale: float = 1.0, distribution: Callable[..., Any] = dist.Normal
-) -> Callable[[str, tuple[int, ...]], Any]:
+    scale: float = 1.0, distribution: Callable[..., dist.Distribution] = dist.Normal
+) -> Callable[[str, tuple[int, ...]], dist.Distribution]:
     """A zero-centered prior whose scale shrinks with the number of inputs of a unit.
 
     Weights get `distribution(0, scale / sqrt(fan_in))`; vectors and scalars (biases) get
@@ -45,7 +47,7 @@ def fan_in(
         1.0
     """
 
-    def prior(path: str, shape: tuple[int, ...]) -> Any:
+    def prior(path: str, shape: tuple[int, ...]) -> dist.Distribution:
         leaf = path.rsplit(".", 1)[-1]
         if len(shape) < 2 or leaf.startswith("embedding"):
             return distribution(0.0, scale)
@@ -58,10 +60,10 @@ def fan_in(
 NAMED: dict[str, Callable[[], Any]] = {"fan_in": fan_in}
 
 
-def _numbers(distribution: Any) -> Any:
+def _numbers(distribution: dist.Distribution) -> dist.Distribution:
     """Make the parameters float arrays, so that one program serves `Normal`s of any parameters."""
 
-    def number(leaf):
+    def number(leaf: Any) -> Any:
         kind = jnp.result_type(leaf)
         weak = not hasattr(leaf, "dtype") or jnp.issubdtype(kind, jnp.integer)
         return jnp.asarray(leaf, jnp.result_type(float) if weak else kind)
@@ -69,15 +71,15 @@ def _numbers(distribution: Any) -> Any:
     return jax.tree.map(number, distribution)
 
 
-def _continuous(distribution: Any, path: str) -> None:
-    if distribution.support.is_discrete:
+def _continuous(distribution: dist.Distribution, path: str) -> None:
+    if distribution.support is not None and distribution.support.is_discrete:
         raise TypeError(
             f"The prior for `{path}` is a {type(distribution).__name__}, which is discrete, but "
             "gradients need continuous parameters. Sum it out in the likelihood."
         )
 
 
-def _one(prior: Prior, path: str, shape: tuple[int, ...], latents: Mapping[str, Any]) -> Any:
+def _one(prior: Any, path: str, shape: tuple[int, ...], latents: Mapping[str, Any]) -> Any:
     if isinstance(prior, str):
         if prior not in NAMED:
             raise ValueError(f"No prior is called `{prior}`. Use one of: {', '.join(NAMED)}.")
@@ -113,7 +115,9 @@ def _one(prior: Prior, path: str, shape: tuple[int, ...], latents: Mapping[str, 
     return prior if is_conditional(prior) else _numbers(prior)
 
 
-def assign(prior: Prior, params: Any, latents: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def assign(
+    prior: Prior, params: Params, latents: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """A prior for every leaf of `params`, by path.
 
     Args:
@@ -164,7 +168,7 @@ def of_latents(latents: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _numbers(prior) for name, prior in latents.items()}
 
 
-def log_prob(priors: Mapping[str, Any], tree: Any, latents: Mapping[str, Any]) -> jax.Array:
+def log_prob(priors: Mapping[str, Any], tree: PyTree, latents: Mapping[str, Any]) -> jax.Array:
     """Summed log density of the leaves of `tree` under their priors, in 32 bits or more."""
     leaves = named_leaves(tree)
     total = jnp.zeros(())
@@ -175,7 +179,7 @@ def log_prob(priors: Mapping[str, Any], tree: Any, latents: Mapping[str, Any]) -
     return total
 
 
-def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
+def sample(priors: Mapping[str, Any], like: PyTree, key: Key) -> Any:
     """One draw of every leaf from its prior, in the structure and dtypes of `like`.
 
     Latents are drawn before the leaves whose priors depend on them.
@@ -190,7 +194,7 @@ def sample(priors: Mapping[str, Any], like: Any, key: Any) -> Any:
     return jax.tree.unflatten(jax.tree.structure(like), [drawn[path] for path in leaves])
 
 
-def gaussian_prior(priors: Mapping[str, Any], like: Any) -> tuple[Any, Any] | None:
+def gaussian_prior(priors: Mapping[str, Any], like: PyTree) -> tuple[Any, Any] | None:
     """`(location, scale)` in the structure of `like` if every prior is a `Normal`, else `None`.
 
     Examples:

@@ -13,7 +13,7 @@ import numpyro.distributions as dist
 from jax.core import Tracer
 from jax.tree_util import Partial
 
-from crewel.core.protocol import Transform
+from crewel.core.protocol import Position, PyTree, Transform
 from crewel.core.trees import by_value, named_leaves
 
 
@@ -98,7 +98,7 @@ def conditional(
     prior = Partial(_At(path, shape, centered), by_value(function))
     seen = []
 
-    def look(values):
+    def look(values: dict[str, PyTree]) -> tuple[()]:
         seen.append(prior(values))
         return ()
 
@@ -141,12 +141,12 @@ def names_used(prior: Any, latents: Mapping[str, tuple[int, ...]]) -> tuple[str,
     used: list[str] = []
     kind: list[str] = []
 
-    class Recorder(dict):
-        def __getitem__(self, name):
+    class Recorder(dict[str, Any]):
+        def __getitem__(self, name: str) -> Any:
             used.append(name)
             return super().__getitem__(name)
 
-    def look(values):
+    def look(values: dict[str, PyTree]) -> tuple[()]:
         kind.append(type(_base(prior(Recorder(values)))).__name__)
         return ()
 
@@ -161,7 +161,7 @@ class _Moved:
     latents: tuple[str, ...]
     forwards: bool
 
-    def __call__(self, base: Any, priors: Mapping[str, Any], tree: Any) -> Any:
+    def __call__(self, base: Any, priors: Mapping[str, Any], tree: PyTree) -> Any:
         tree = base(tree) if self.forwards else tree
         latents = {name: tree[name] for name in self.latents}
         leaves = named_leaves(tree)
@@ -182,7 +182,7 @@ class _Moved:
 class _LogDet:
     latents: tuple[str, ...]
 
-    def __call__(self, base: Transform, priors: Mapping[str, Any], position: Any) -> Any:
+    def __call__(self, base: Transform, priors: Mapping[str, Any], position: Position) -> Any:
         params = base.forward(position)
         latents = {name: params[name] for name in self.latents}
         leaves = named_leaves(params)

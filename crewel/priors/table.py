@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,8 +11,8 @@ from crewel.core.text import table
 from crewel.priors.hierarchical import is_centred, is_conditional, names_used
 
 
-class PriorTable:
-    """The priors of a model as a table: path, shape, prior. `dict(table.priors)` has the objects.
+class PriorTable(Mapping[str, Any]):
+    """The priors of a model as a table: path, shape, prior. A mapping from path to distribution.
 
     Attributes:
         priors: distribution by path.
@@ -27,6 +27,14 @@ class PriorTable:
     def __getitem__(self, path: str) -> Any:
         """The distribution of one parameter, or a function of the latents if it is hierarchical."""
         return self.priors[path]
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the paths."""
+        return iter(self.priors)
+
+    def __len__(self) -> int:
+        """Return the number of parameters."""
+        return len(self.priors)
 
     def __repr__(self) -> str:
         """Return an aligned table."""

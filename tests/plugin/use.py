@@ -41,7 +41,7 @@ def main():
     net = cw.wrap(Line(2), x, y, likelihood=lambda out, latents: dist.Normal(out, 0.5))
     params = {"slope": jnp.array([0.3, -0.2]), "offset": jnp.array(0.1)}
     seen["density"] = float(net.log_density(params))
-    seen["priors"] = sorted(net.priors.priors)
+    seen["priors"] = sorted(net.priors)
 
     # A row of the user's own, first for once, then by name.
     mine = dataclasses.replace(ROWS[0], name="mine", defaults={"scale": 1.0})

@@ -19,7 +19,7 @@ from crewel.compat.bayeux import initialization
 from crewel.core.backends import resolve
 from crewel.core.keys import as_key
 from crewel.core.options import backend_options, settings_of
-from crewel.core.protocol import Algorithm, Target
+from crewel.core.protocol import Algorithm, Key, Params, Seed, State, Target
 from crewel.posterior import arviz
 from crewel.run import driver
 
@@ -210,7 +210,7 @@ class Method:
 
     def debug(
         self,
-        seed: Any,
+        seed: Seed,
         verbosity: int = 2,
         catch_exceptions: bool = True,
         printer: Any = print,
@@ -233,7 +233,7 @@ class Method:
             warnings.warn(f"`{self.name}` does not use `{name}`.{hint}", stacklevel=stacklevel)
         return {name: value for name, value in kwargs.items() if name in names}
 
-    def _call(self, seed: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def _call(self, seed: Seed, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Run the call; return the posterior and the keywords that only bayeux has."""
         known = {**self.dialect.defaults, **self._known(kwargs, stacklevel=5)}
         own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
@@ -249,7 +249,7 @@ class Method:
 class Sampler(Method):
     """A method of `model.mcmc`."""
 
-    def __call__(self, seed: Any, **kwargs: Any) -> Any:
+    def __call__(self, seed: Seed, **kwargs: Any) -> Any:
         """Draw samples, as an ArviZ object or (`return_pytree=True`) as a pytree of parameters.
 
         Leaves of the pytree are `(chain, draw, ...)`, but `(draw, chain, ...)` for the `tfp_`
@@ -269,7 +269,7 @@ class Sampler(Method):
 class Optimizer(Method):
     """A method of `model.optimize`."""
 
-    def __call__(self, seed: Any, **kwargs: Any) -> OptimizerResults:
+    def __call__(self, seed: Seed, **kwargs: Any) -> OptimizerResults:
         """Return the particles, the optimizer's state and the loss of every step."""
         post, _ = self._call(seed, kwargs)
         params = jax.tree.map(lambda leaf: leaf[:, 0], post.draws)
@@ -284,13 +284,13 @@ class Surrogate:
         self._post, self._row = post, row
         self.batch_shape = (post.num_chains,)
 
-    def sample(self, sample_shape: int | tuple[int, ...] = (), seed: Any = 0) -> Any:
+    def sample(self, sample_shape: int | tuple[int, ...] = (), seed: Seed = 0) -> Any:
         """Constrained draws, leaves `(*sample_shape, fit, ...)`."""
         shape = (sample_shape,) if isinstance(sample_shape, int) else tuple(sample_shape)
         post, target = self._post, self._post.call.target
         options = post.call.options
 
-        def draw(key, state):
+        def draw(key: Key, state: State) -> Params:
             position = self._row.step(target, key, state, **options)[1]  # type: ignore[misc]
             return target.constrain(position)
 
@@ -302,7 +302,7 @@ class Surrogate:
 class Fit(Method):
     """A method of `model.vi`."""
 
-    def __call__(self, seed: Any, **kwargs: Any) -> tuple[Any, Any]:
+    def __call__(self, seed: Seed, **kwargs: Any) -> tuple[Any, Any]:
         """Return the fitted distribution, with a batch axis of fits, and the loss `(fit, step)`."""
         post, _ = self._call(seed, kwargs)
         return Surrogate(post, self.row), post.losses
