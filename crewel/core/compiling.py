@@ -1,4 +1,4 @@
-"""Compile once: a cache of compiled programs, keyed on code, shapes and dtypes, never on numbers.
+"""Compile once: a cache of programs, keyed on code, shapes, dtypes and devices, never on numbers.
 
 The programs are compiled ahead of the run, so that a broken model fails before any work, threads
 share one executable, and a second call with other data, seeds or priors compiles nothing.
@@ -53,23 +53,59 @@ class Program:
         self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: Any = lowered
         self._executable: Any = None
+        self._lock = threading.Lock()
 
     def compile(self) -> None:
-        """Compile, if that has not been done."""
-        if self._lowered is not None:
-            self._executable = self._lowered.compile()
-            self._lowered = None
+        """Compile, if that has not been done; a thread that comes second waits."""
+        with self._lock:
+            if self._lowered is not None:
+                self._executable = self._lowered.compile()
+                self._lowered = None
 
     def __call__(self, *args: Any) -> Any:
         """Run on arguments of the shapes that the program was traced with."""
         return self._executable(*args)
 
 
+def _sharding(leaf: Any) -> Any:
+    """Where an array must stay, or a shape says that one will be; `None`: JAX may move it."""
+    if isinstance(leaf, jax.Array) and not leaf.committed:
+        return None
+    return getattr(leaf, "sharding", None)
+
+
+def home(tree: Any) -> jax.Device | None:
+    """The device that arrays of a pytree are committed to, if it is one; else `None`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> home(jnp.zeros(3)) is None
+        True
+    """
+    shardings = (_sharding(leaf) for leaf in jax.tree.leaves(tree))
+    devices = {device for found in shardings if found is not None for device in found.device_set}
+    return devices.pop() if len(devices) == 1 else None
+
+
+def _default_device() -> jax.Device:
+    found = jax.config.jax_default_device  # a device, the name of a platform, or `None`
+    return found if isinstance(found, jax.Device) else jax.local_devices(backend=found)[0]
+
+
 def _signature(args: tuple[Any, ...]) -> Hashable:
+    """What decides about a program, of its arguments.
+
+    Arrays on one device are one class, committed or not: a program runs where any of them must
+    stay. Only arrays that are spread over several devices count leaf by leaf.
+    """
     leaves, structure = jax.tree.flatten(args)
-    return structure, tuple(
-        (leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))) for leaf in leaves
-    )
+
+    def of_leaf(leaf):
+        sharding = _sharding(leaf)
+        spread = sharding if sharding is not None and len(sharding.device_set) > 1 else None
+        return leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False)), spread
+
+    return structure, tuple(map(of_leaf, leaves)), home(leaves) or _default_device()
 
 
 def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
@@ -83,13 +119,16 @@ def program(fn: Callable[..., Any], static: Hashable, *args: Any) -> Program:
     settings = tuple(str(getattr(jax.config, name)) for name in _SETTINGS)
     key = (fn, static, _signature(args), settings)
     with _lock:
-        found = _programs.get(key)
-        if found is None:
-            found = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
-            _programs[key] = found
-            if len(_programs) > _LIMIT:
-                _programs.popitem(last=False)
+        if key in _programs:
+            _programs.move_to_end(key)
+            return _programs[key]
+    # Without the lock: the user's code may call Crewel again, and other threads may trace too.
+    traced = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
+    with _lock:
+        found = _programs.setdefault(key, traced)  # of two threads, the first to finish wins
         _programs.move_to_end(key)
+        if len(_programs) > _LIMIT:
+            _programs.popitem(last=False)
     return found
 
 
@@ -125,7 +164,7 @@ def compile_all(*programs: Program) -> None:
         list(pool.map(Program.compile, programs))
 
 
-def _is_table(value: Any) -> bool:
+def is_table(value: Any) -> bool:
     """Whether it is a dict that JAX cannot sort, such as moves with their probabilities."""
     return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
 
@@ -137,9 +176,9 @@ class Frozen:
         """Split `options`; raises `TypeError` for a value that can be neither, called a `kind`."""
         self.arrays: list[Any] = []
         code: list[Any] = []
-        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
+        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=is_table)
         for path, leaf in leaves:
-            leaf = tuple(leaf.items()) if (table := _is_table(leaf)) else leaf
+            leaf = tuple(leaf.items()) if (table := is_table(leaf)) else leaf
             if isinstance(leaf, jax.Array | np.ndarray):
                 self.arrays.append(leaf)
                 code.append(None)

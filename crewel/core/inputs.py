@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpyro.distributions import constraints
 
-from crewel.core.trees import named_leaves
+from crewel.core.trees import named_leaves, require_concrete
 
 
 def joint(log_prior: Any, log_likelihood: Any, params: Any, data: Any) -> jax.Array:
@@ -26,8 +26,14 @@ def float_leaves(test_point: Any) -> Any:
     """The test point as arrays.
 
     Raises:
-        TypeError: a leaf is not a float; names it.
+        TypeError: a leaf is not a float, names it; or traced.
+        ValueError: there are no parameters.
     """
+    require_concrete(test_point, "`test_point`")
+    if not sum(np.size(leaf) for leaf in jax.tree.leaves(test_point)):
+        raise ValueError(
+            "`test_point` has no parameters. Give a pytree of floats with at least one value."
+        )
     for name, leaf in named_leaves(test_point).items():
         dtype = jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
@@ -35,7 +41,8 @@ def float_leaves(test_point: Any) -> Any:
                 f"`test_point` at `{name}` is of type {dtype}; parameters must be floats, for "
                 "gradients to exist. Write `0.0` for `0`, or convert with `.astype(float)`."
             )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
+    with jax.ensure_compile_time_eval():  # a model may be made within `jax.jit`, for its density
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
 def num_rows(data: Any) -> int:

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.trees import is_traced
+
 
 def as_key(seed: Any) -> jax.Array:
     """A typed PRNG key from an integer, a typed key, or a raw one.
@@ -19,6 +21,13 @@ def as_key(seed: Any) -> jax.Array:
         >>> as_key(0).dtype
         key<fry>
     """
+    if is_traced(seed):
+        return _as_key(seed)
+    with jax.ensure_compile_time_eval():  # within a traced function, a key that is not traced
+        return _as_key(seed)
+
+
+def _as_key(seed: Any) -> jax.Array:
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import jax
+
 from crewel.core import minibatch
-from crewel.core.compiling import make_room
+from crewel.core.compiling import is_table, make_room
 from crewel.core.keys import chain_keys
 from crewel.core.protocol import Algorithm
+from crewel.core.trees import require_eager
 from crewel.posterior.posterior import Posterior
 from crewel.run import execution, host_engine, initial
 from crewel.run.blocks import Chains
@@ -25,10 +28,12 @@ def run(model: Any, row: Algorithm, seed: Any = 0, **keywords: Any) -> Posterior
         keywords: our settings and the backend's options, see `crewel.run.call.prepare`.
 
     Raises:
-        TypeError: an unknown option.
+        TypeError: an unknown option; or within `jax.jit`, or on traced values.
         ValueError: the log density is broken, `init` does not fit, or a count is not positive.
         ImportError: the backend is missing or broken.
     """
+    options = jax.tree.leaves(keywords, is_leaf=is_table)
+    require_eager((seed, model.target(), model.test_point, options), "A run")
     make_room()
     call = prepare(model, row, seed, keywords)
     started = time.perf_counter()
@@ -49,6 +54,7 @@ def _finished(model: Any, call: Call, chains: Chains, started: float) -> Posteri
 
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
     """`num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
+    require_eager((), "A run")
     call = post.call.extended(post.model, num_draws, progress=progress)
     if post.state is None:
         raise ValueError(
