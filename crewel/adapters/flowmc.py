@@ -30,7 +30,7 @@ def _log_density(z: jax.Array, data: dict[str, Any]) -> jax.Array:
 
 def _rqspline(local: str, options: dict[str, Any], **filled: Any) -> Any:
     """The bundle that flowMC has of the local sampler `local` and a spline flow."""
-    from crewel.run.options import resolve
+    from crewel.core.backends import resolve
 
     return resolve(_BUNDLE.format(local))(logpdf=_log_density, **filled, **options)
 

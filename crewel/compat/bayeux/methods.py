@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -46,11 +46,24 @@ class Dialect:
         words: its keyword for a word of ours or for an option of the row, where they differ.
         defaults: its defaults, by its keywords.
         sizes_of: the callable under which `get_kwargs` shows the words; `""`: extra parameters.
+        counted: the keywords of a call, with those that count in other units than ours put right.
     """
 
     words: Mapping[str, str]
     defaults: Mapping[str, Any]
     sizes_of: str = ""
+    counted: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
+def _thinned(known: dict[str, Any]) -> dict[str, Any]:
+    """NumPyro counts the samples that it then thins."""
+    return known | {"num_samples": known["num_samples"] // known["thinning"]}
+
+
+def _loops(known: dict[str, Any]) -> dict[str, Any]:
+    """flowMC counts loops of local and global steps, each of which is a draw."""
+    length = known["n_local_steps"] + known["n_global_steps"]
+    return known | {name: known[name] * length for name in ("n_loop_training", "n_loop_production")}
 
 
 _SAMPLER = {"num_chains": 8, "return_pytree": False}
@@ -60,13 +73,19 @@ _BLACKJAX = Dialect(
     | {"num_draws": 500, "num_adapt_draws": 500, "chain_method": "vectorized"}
     | {"progress_bar": False},
 )
-_FLOWMC = Dialect({"n_chains": "num_chains"}, {"n_chains": 20, "return_pytree": False})
+_FLOWMC = Dialect(
+    {"n_chains": "num_chains", "n_loop_training": "num_warmup", "n_loop_production": "num_draws"},
+    {"n_chains": 20, "n_loop_training": 5, "n_loop_production": 5}
+    | {"n_local_steps": 50, "n_global_steps": 50, "return_pytree": False},
+    counted=_loops,
+)
 _NUMPYRO = Dialect(
     {"num_samples": "num_draws", "progress_bar": "progress"},
     _SAMPLER
     | {"num_warmup": 500, "num_samples": 1000, "thinning": 1}
     | {"chain_method": "vectorized", "progress_bar": True},
     sizes_of="numpyro.infer.MCMC",
+    counted=_thinned,
 )
 _NUTPIE = Dialect(
     {"draws": "num_draws", "tune": "num_warmup", "chains": "num_chains"}
@@ -236,8 +255,7 @@ class Method:
         """The posterior, and the keywords that are bayeux's alone."""
         known = {**self.dialect.defaults, **self._known(kwargs, stacklevel=5)}
         own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
-        if "num_samples" in known and known.get("thinning", 1) > 1:
-            known["num_samples"] //= known["thinning"]  # NumPyro counts what it then thins
+        known = self.dialect.counted(known)
         accepted = {*settings_of(self.row), *backend_options(self.row)}
         call = {self.dialect.words.get(name, name): value for name, value in known.items()}
         call = {name: value for name, value in call.items() if name in accepted}
