@@ -9,6 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.protocol import Target
+from crewel.transforms.precision import as_given
+
 
 def double_precision() -> AbstractContextManager[Any]:
     """JAX with float64, for a `with` block in this thread."""
@@ -20,7 +23,15 @@ def double_precision() -> AbstractContextManager[Any]:
 
 
 def widen(tree: Any) -> Any:
-    """The same tree with its floats in float64; to be called within `double_precision`."""
+    """The same tree with its floats in float64; to be called within `double_precision`.
+
+    A target computes in the types that it is given then, whatever the model's own are.
+    """
+
+    def is_target(node: Any) -> bool:
+        return isinstance(node, Target)
+
+    tree = jax.tree.map(lambda n: as_given(n) if is_target(n) else n, tree, is_leaf=is_target)
 
     def one(leaf: Any) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):

@@ -35,16 +35,17 @@ def test_point(context: Context) -> Check:
             f" {names(python)}, given as Python numbers, got JAX's default type." if python else ""
         )
         return warned(
-            f"The leaves are of mixed precision: {text}.{numbers} Steps are rounded to the coarser "
-            "type, in which small ones vanish. Convert all leaves to one type.",
+            f"The leaves are of mixed precision: {text}.{numbers} The density sees the coarser "
+            "ones rounded. Convert all leaves to one type.",
             dtypes=found,
         )
     weak = f"; {names(python)} given as Python numbers" if python else ""
     dtype = next(iter(found.values()), "empty")
     if dtype in ("bfloat16", "float16"):
         return warned(
-            f"All leaves are {dtype}, with two or three significant digits: samplers' steps are "
-            "rounded away. Keep parameters in float32, and compute in the smaller type inside.",
+            f"All leaves are {dtype}, with two or three significant digits. Samplers move in "
+            f"{jnp.result_type(float)}, and the density sees the parameters rounded, so that it "
+            "jumps. Keep parameters in float32, and compute in the smaller type inside.",
             dtypes=found,
         )
     sizes = f"{count(size, 'parameter')} in {count(len(leaves), 'leaf')}"
