@@ -15,6 +15,7 @@ from crewel.core.model_like import Predictive
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.trees import as_partial, named_leaves
 from crewel.methods import Families
+from crewel.transforms.precision import widened
 from crewel.transforms.transform import build
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Model(Families):
             joint = Partial(inputs.joint, as_partial(log_prior), as_partial(log_likelihood))
         else:
             joint = as_partial(log_density)
-        self._target = Target(
+        target = Target(
             log_joint=inputs.arrays(joint),
             transform=build(
                 transform_fn,
@@ -122,6 +123,7 @@ class Model(Families):
             gaussian_prior=inputs.gaussian_prior(gaussian_prior, self.test_point, transform_fn),
             num_data=inputs.num_rows(self.data),
         )
+        self._target = widened(target, self.test_point)
 
     @classmethod
     def from_numpyro(

@@ -12,6 +12,7 @@ import numpy as np
 
 from crewel.checks.context import Context, timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.core.compiling import home
 from crewel.core.options import backend_options
 from crewel.core.protocol import Algorithm
 from crewel.core.text import count, duration, memory, number
@@ -86,11 +87,11 @@ def _platform(backend: str, signs: list[str], devices: int) -> Check:
 def chains(context: Context) -> Check:
     """The chains divide evenly over the cores or devices."""
     row, method = _row(context), context.settings.get("chain_method", "auto")
-    placement = place(row, method, context.num_chains)
+    placement = place(row, method, context.num_chains, home(context.target))
     noun = context.noun
     blocks, at_once = len(placement.blocks), placement.threads
     numbers = {"blocks": blocks, "threads": at_once, "devices": placement.devices}
-    local = jax.local_device_count()
+    local = jax.local_device_count() if home(context.target) is None else 1
     if (
         placement.devices < local
         and not row.cross_chain
@@ -165,7 +166,8 @@ def forecast(context: Context) -> Check:
     least, most = gradients
     # Draws from a fit take no gradients.
     steps = call.settings.get("num_steps", call.num_warmup + call.num_draws * call.thinning)
-    placement = place(row, call.settings.get("chain_method", "auto"), context.num_chains)
+    method = call.settings.get("chain_method", "auto")
+    placement = place(row, method, context.num_chains, home(call.target))
     rounds = -(-len(placement.blocks) // placement.threads)
     together = len(placement.blocks[0]) if placement.batched else 1
     low, high = steps * least * each, steps * most * each

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.core.protocol import PyTree
+from crewel.core.protocol import PyTree, Target
+from crewel.transforms.precision import as_given
 
 
 def double_precision() -> AbstractContextManager[Any]:
@@ -22,7 +23,15 @@ def double_precision() -> AbstractContextManager[Any]:
 
 
 def widen(tree: PyTree) -> Any:
-    """Convert the floats of a tree to float64; call it within `double_precision`."""
+    """Convert the floats of a tree to float64; call it within `double_precision`.
+
+    A target then computes in the types that it is given, whatever the model's own are.
+    """
+
+    def is_target(node: Any) -> bool:
+        return isinstance(node, Target)
+
+    tree = jax.tree.map(lambda n: as_given(n) if is_target(n) else n, tree, is_leaf=is_target)
 
     def one(leaf: jax.Array) -> Any:
         if jnp.issubdtype(jnp.result_type(leaf), jnp.floating):

@@ -140,7 +140,8 @@ def split(context: Context) -> Check:
     )
     rest = joint - prior - likelihood
     size = np.abs(joint) + np.abs(prior) + np.abs(likelihood)
-    eps = np.sqrt(float(jnp.finfo(jnp.result_type(float)).eps))
+    types = [jnp.result_type(leaf) for leaf in jax.tree.leaves(context.model.test_point)]
+    eps = np.sqrt(max(float(jnp.finfo(dtype).eps) for dtype in types))
     numbers = {"log_density": joint, "log_prior": prior, "log_likelihood": likelihood}
     shift = np.median(rest)  # an unnormalized density may differ by a constant
     if (np.abs(rest - shift) > eps * size.max()).any():

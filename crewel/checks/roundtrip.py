@@ -15,13 +15,14 @@ from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
 from crewel.core.text import number
 from crewel.core.trees import named_leaves
+from crewel.transforms.precision import as_given
 
 FULL = 256  # dimensions up to which the full Jacobian is computed
 
 
 @jax.jit
 def _round_trip(target: Target, position: Position) -> tuple[Any, Any, Any, Any]:
-    transform = target.transform
+    transform = as_given(target).transform  # at the precision of the position
     params = transform.forward(position)
     back = transform.inverse(params)
     return position, back, params, transform.forward(back)
@@ -60,17 +61,19 @@ def round_trip(context: Context) -> Check:
 @jax.jit
 def _diagonal(target: Target, position: Position, probe: Any) -> tuple[Any, Any, Any, Any]:
     """`log_det`, the Jacobian times ones, the Jacobian times `probe`, and `probe`."""
-    forward = target.transform.forward
+    transform = as_given(target).transform
+    forward = transform.forward
     ones = jax.tree.map(jnp.ones_like, position)
     _, diagonal = jax.jvp(forward, (position,), (ones,))
     _, probed = jax.jvp(forward, (position,), (probe,))
-    return target.transform.log_det(position), diagonal, probed, probe
+    return transform.log_det(position), diagonal, probed, probe
 
 
 @jax.jit
 def _full(target: Target, position: Position) -> jax.Array:
     flat, unravel = ravel_pytree(position)
-    return jax.jacfwd(lambda z: ravel_pytree(target.transform.forward(unravel(z)))[0])(flat)
+    forward = as_given(target).transform.forward
+    return jax.jacfwd(lambda z: ravel_pytree(forward(unravel(z)))[0])(flat)
 
 
 def log_determinant(context: Context) -> Check:

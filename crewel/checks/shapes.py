@@ -33,17 +33,17 @@ def test_point(context: Context) -> Check:
         text = "; ".join(f"{dtype}: {names(paths)}" for dtype, paths in groups.items())
         numbers = f" Python numbers, {names(python)}, take JAX's default type." if python else ""
         return warned(
-            f"The leaves have different precisions: {text}.{numbers} Steps are rounded to the "
-            "coarser type, in which small ones vanish. Convert all leaves to one type.",
+            f"The leaves have different precisions: {text}.{numbers} The density sees the coarser "
+            "ones rounded. Convert all leaves to one type.",
             dtypes=found,
         )
     weak = f"; Python numbers: {names(python)}" if python else ""
     dtype = next(iter(found.values()), "empty")
     if dtype in ("bfloat16", "float16"):
         return warned(
-            f"All leaves are {dtype}, which has two or three significant digits: the steps of "
-            "samplers are rounded away. Keep the parameters in float32 and convert to the smaller "
-            "type inside the model.",
+            f"All leaves are {dtype}, which has two or three significant digits. Samplers move in "
+            f"{jnp.result_type(float)} and the density sees the parameters rounded, so it jumps. "
+            "Keep the parameters in float32 and convert to the smaller type inside the model.",
             dtypes=found,
         )
     sizes = f"{count(size, 'parameter')} in {count(len(leaves), 'leaf')}"

@@ -1,4 +1,4 @@
-"""Compile once: a cache of compiled programs, keyed on code, shapes and dtypes, never on numbers.
+"""Compile once: a cache of programs, keyed on code, shapes, dtypes and devices, never on numbers.
 
 Programs are compiled before the run. A broken model therefore fails before any work is done,
 threads share one executable, and a second call with other data, seeds or priors compiles nothing.
@@ -54,12 +54,14 @@ class Program:
         self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: jax.stages.Lowered | None = lowered
         self._executable: jax.stages.Compiled | None = None
+        self._lock = threading.Lock()
 
     def compile(self) -> None:
-        """Compile, unless that has been done."""
-        if self._lowered is not None:
-            self._executable = self._lowered.compile()
-            self._lowered = None
+        """Compile, unless that has been done; a second thread waits for the first."""
+        with self._lock:
+            if self._lowered is not None:
+                self._executable = self._lowered.compile()
+                self._lowered = None
 
     def __call__(self, *args: PyTree) -> PyTree:
         """Run on arguments of the shapes that the program was traced with."""
@@ -67,11 +69,45 @@ class Program:
         return self._executable(*args)
 
 
+def _sharding(leaf: Any) -> Any:
+    """Where an array must stay, or a shape says that one will be; `None`: JAX may move it."""
+    if isinstance(leaf, jax.Array) and not leaf.committed:
+        return None
+    return getattr(leaf, "sharding", None)
+
+
+def home(tree: PyTree) -> jax.Device | None:
+    """The device that the arrays of a pytree are committed to, if it is one; else `None`.
+
+    Examples:
+        >>> import jax.numpy as jnp
+        >>> home(jnp.zeros(3)) is None
+        True
+    """
+    shardings = (_sharding(leaf) for leaf in jax.tree.leaves(tree))
+    devices = {device for found in shardings if found is not None for device in found.device_set}
+    return devices.pop() if len(devices) == 1 else None
+
+
+def _default_device() -> jax.Device:
+    found = jax.config.jax_default_device  # a device, the name of a platform, or `None`
+    return found if isinstance(found, jax.Device) else jax.local_devices(backend=found)[0]
+
+
 def _signature(args: tuple[PyTree, ...]) -> Hashable:
+    """The properties of the arguments that a program depends on.
+
+    Arrays on one device are equivalent, committed or not: a program runs where any of them must
+    stay. Only arrays that are spread over several devices count leaf by leaf.
+    """
     leaves, structure = jax.tree.flatten(args)
-    return structure, tuple(
-        (leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False))) for leaf in leaves
-    )
+
+    def of_leaf(leaf):
+        sharding = _sharding(leaf)
+        spread = sharding if sharding is not None and len(sharding.device_set) > 1 else None
+        return leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False)), spread
+
+    return structure, tuple(map(of_leaf, leaves)), home(leaves) or _default_device()
 
 
 def program(fn: Callable[..., PyTree], static: Hashable, *args: PyTree) -> Program:
@@ -85,13 +121,16 @@ def program(fn: Callable[..., PyTree], static: Hashable, *args: PyTree) -> Progr
     settings = tuple(str(getattr(jax.config, name)) for name in _SETTINGS)
     key = (fn, static, _signature(args), settings)
     with _lock:
-        found = _programs.get(key)
-        if found is None:
-            found = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
-            _programs[key] = found
-            if len(_programs) > _LIMIT:
-                _programs.popitem(last=False)
+        if key in _programs:
+            _programs.move_to_end(key)
+            return _programs[key]
+    # Without the lock: the user's code may call Crewel again, and other threads may trace too.
+    traced = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
+    with _lock:
+        found = _programs.setdefault(key, traced)  # of two threads, the first to finish wins
         _programs.move_to_end(key)
+        if len(_programs) > _LIMIT:
+            _programs.popitem(last=False)
     return found
 
 
@@ -127,7 +166,7 @@ def compile_all(*programs: Program) -> None:
         list(pool.map(Program.compile, programs))
 
 
-def _is_table(value: Any) -> bool:
+def is_table(value: Any) -> bool:
     """Whether it is a dict that JAX cannot sort, for example moves with their probabilities."""
     return isinstance(value, dict) and not all(isinstance(key, str) for key in value)
 
@@ -143,9 +182,9 @@ class Frozen:
         """Split `options`; `kind` names a value that can be neither in the `TypeError`."""
         self.arrays: list[jax.Array | np.ndarray] = []
         code: list[tuple[type, Hashable] | None] = []
-        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=_is_table)
+        leaves, structure = jax.tree_util.tree_flatten_with_path(options, is_leaf=is_table)
         for path, leaf in leaves:
-            leaf = tuple(leaf.items()) if (table := _is_table(leaf)) else leaf
+            leaf = tuple(leaf.items()) if (table := is_table(leaf)) else leaf
             if isinstance(leaf, jax.Array | np.ndarray):
                 self.arrays.append(leaf)
                 code.append(None)

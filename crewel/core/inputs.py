@@ -10,7 +10,7 @@ import numpy as np
 from numpyro.distributions import constraints
 
 from crewel.core.protocol import Data, Params, PyTree
-from crewel.core.trees import named_leaves
+from crewel.core.trees import named_leaves, require_concrete
 
 
 def joint(
@@ -32,8 +32,14 @@ def float_leaves(test_point: Params) -> Params:
     """The test point as arrays.
 
     Raises:
-        TypeError: a leaf is not a float; the message names it.
+        TypeError: a leaf is not a float, and the message names it; or a leaf is traced.
+        ValueError: there are no parameters.
     """
+    require_concrete(test_point, "`test_point`")
+    if not sum(np.size(leaf) for leaf in jax.tree.leaves(test_point)):
+        raise ValueError(
+            "`test_point` has no parameters. Give a pytree of floats with at least one value."
+        )
     for name, leaf in named_leaves(test_point).items():
         dtype = jnp.result_type(leaf)
         if not jnp.issubdtype(dtype, jnp.floating):
@@ -41,7 +47,8 @@ def float_leaves(test_point: Params) -> Params:
                 f"`test_point` at `{name}` is of type {dtype}; gradients need parameters that are "
                 "floats. Write `0.0` instead of `0`, or convert with `.astype(float)`."
             )
-    return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
+    with jax.ensure_compile_time_eval():  # a model may be made within `jax.jit`, for its density
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
 def num_rows(data: Data) -> int:

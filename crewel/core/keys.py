@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.protocol import Key, Seed
+from crewel.core.trees import is_traced
 
 
 def as_key(seed: Seed) -> Key:
@@ -19,6 +20,13 @@ def as_key(seed: Seed) -> Key:
         >>> as_key(0).dtype
         key<fry>
     """
+    if is_traced(seed):
+        return _as_key(seed)
+    with jax.ensure_compile_time_eval():  # within a traced function, a key that is not traced
+        return _as_key(seed)
+
+
+def _as_key(seed: Any) -> jax.Array:
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):

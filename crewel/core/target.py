@@ -119,7 +119,7 @@ class Target:
         return replace(self, data=rows, num_data=number)
 
     def log_density(self, position: Position) -> jax.Array:
-        """Log density at an unconstrained position: a scalar.
+        """Log density at an unconstrained position: a scalar, of the session's float type or wider.
 
         Raises:
             ValueError: the model's log density is not a scalar.
@@ -136,6 +136,8 @@ class Target:
             raise ValueError(
                 f"The log density has shape {value.shape}; it must be a scalar, `()`.{rows}"
             )
+        if jnp.issubdtype(value.dtype, jnp.floating):
+            value = value.astype(jnp.promote_types(value.dtype, jnp.result_type(float)))
         return value + self.transform.log_det(position) if self.jacobian else value
 
 

@@ -124,14 +124,33 @@ def strong(tree: PyTree) -> PyTree:
     return jax.tree.map(array, tree)
 
 
+def is_traced(tree: PyTree) -> bool:
+    """Whether `tree` has traced values, as inside `jax.jit`, `jax.vmap` or `jax.grad`.
+
+    Examples:
+        >>> is_traced(1.0)
+        False
+    """
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+
+
 def require_concrete(tree: PyTree, what: str) -> None:
-    """Raise if `tree` has traced values, as inside `jax.jit`, `jax.vmap` or `jax.grad`.
+    """Raise if `tree` has traced values.
 
     Raises:
         TypeError: it does.
     """
-    if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree)):
+    if is_traced(tree):
         raise TypeError(
-            f"{what} cannot be traced: an argument is a tracer, so this is within `jax.jit`, "
-            "`jax.vmap` or `jax.grad`. Call it outside, on arrays, and pass in its result."
+            f"{what} cannot be traced, and this is within `jax.jit`, `jax.vmap` or `jax.grad`. "
+            "Do this outside, on arrays, and pass in what it returns."
         )
+
+
+def require_eager(tree: Tree, what: str) -> None:
+    """Raise if `tree` has traced values, or within `jax.jit`, where every new array is one.
+
+    Raises:
+        TypeError: it does.
+    """
+    require_concrete((tree, jax.numpy.zeros(())), what)

@@ -200,7 +200,7 @@ def over_draws(
     Returns:
         A pytree of host arrays, leaves `(chain, draw, row, ...)`.
     """
-    require_concrete((draws, batch), "Predictions")
+    require_concrete((predictive, draws, batch, key), "Predictions")
     with jax.ensure_compile_time_eval():  # may be called while tracing, on arrays not traced
         return _over_draws(fn, predictive, draws, batch, key, batch_size)
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import jax
+
 from crewel.core import minibatch
-from crewel.core.compiling import make_room
+from crewel.core.compiling import is_table, make_room
 from crewel.core.keys import chain_keys
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Algorithm, Seed
+from crewel.core.trees import require_eager
 from crewel.posterior.posterior import Posterior
 from crewel.run import execution, host_engine, initial
 from crewel.run.blocks import Chains
@@ -26,10 +29,12 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
         keywords: our settings and the backend's options, see `crewel.run.call.prepare`.
 
     Raises:
-        TypeError: an option is unknown.
+        TypeError: an option is unknown, or this is inside `jax.jit` or on traced values.
         ValueError: the log density is broken, `init` does not fit, or a count is not positive.
         ImportError: the backend is missing, broken or too old.
     """
+    options = jax.tree.leaves(keywords, is_leaf=is_table)
+    require_eager((seed, model.target(), model.test_point, options), "A run")
     make_room()
     call = prepare(model, row, seed, keywords)
     started = time.perf_counter()
@@ -50,6 +55,7 @@ def _finished(model: ModelLike, call: Call, chains: Chains, started: float) -> P
 
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
     """Make `num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
+    require_eager((), "A run")
     call = post.call.extended(post.model, num_draws, progress=progress)
     if post.state is None:
         raise ValueError(

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import jax
 import numpy as np
 
-from crewel.core.compiling import compile_all
+from crewel.core.compiling import compile_all, home
 from crewel.core.protocol import Draws, Params, PyTree, State, Stats, Surplus
 from crewel.core.text import count, name_chains
 from crewel.core.warning import warn
@@ -40,7 +40,7 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
     row, prefetcher = call.row, call.extras.prefetcher
     # Batches from the host come once for all chains, so the chains must move together.
     method = call.settings.get("chain_method", "auto") if prefetcher is None else "vectorized"
-    placement = place(row, method, chains.keys.shape[0])
+    placement = place(row, method, chains.keys.shape[0], home((call.target, call.extras.held)))
     run = Run(call, like, placement, chains)
     steps = run.num_warmup + run.num_draws
     bar = Progress(row.name, run.num_chains * steps, show=call.settings["progress"])

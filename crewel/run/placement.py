@@ -70,7 +70,9 @@ def _divisor(number: int, most: int) -> int:
     return max(d for d in range(1, most + 1) if number % d == 0)
 
 
-def place(row: Algorithm, method: str, num_chains: int) -> Placement:
+def place(
+    row: Algorithm, method: str, num_chains: int, home: jax.Device | None = None
+) -> Placement:
     """Choose blocks, threads and devices for a run.
 
     Args:
@@ -78,6 +80,7 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
             chains stay in one block.
         method: `"auto"`, `"parallel"`, `"vectorized"` or `"sequential"`.
         num_chains: number of chains or particles.
+        home: the device on which the model's arrays, and so the chains, must stay; `None`: any.
     """
     everyone = [np.arange(num_chains)]
     if row.cross_chain or not row.resumable:
@@ -87,7 +90,7 @@ def place(row: Algorithm, method: str, num_chains: int) -> Placement:
         return Placement(alone, False, 1, 1)
     if method == "vectorized":
         return Placement(everyone, True, 1, 1)
-    devices = jax.local_devices()
+    devices = jax.local_devices() if home is None else [home]
     if len(devices) > 1 or devices[0].platform != "cpu":
         return Placement(everyone, True, 1, _divisor(num_chains, len(devices)))
     if row.family.keeps_draws:

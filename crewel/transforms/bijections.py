@@ -49,19 +49,24 @@ def from_numpyro(spec: Any, test_point: Tree) -> Functions:
         ValueError: `spec` does not fit `test_point`, or one of its constraints does not fit its
             leaf or has no map from R^n.
     """
-    specs, treedef = jax.tree.flatten(spec, is_leaf=_spec_leaf)
+    specs, _, below = _fitted(spec, test_point, _spec_leaf)
+    specs = [one for one, part in zip(specs, below, strict=True) for _ in jax.tree.leaves(part)]
+    pairs = zip(leaf_paths(test_point), specs, jax.tree.leaves(test_point), strict=True)
+    parts = tuple(_bijection(*pair) for pair in pairs)
+    return tuple(Partial(fn, parts) for fn in (_forward_each, _inverse_each, _log_det_each))
+
+
+def _fitted(spec: Any, test_point: Tree, is_leaf: Callable[[Any], bool]) -> tuple[list, Any, list]:
+    """The leaves of a tree of transforms, its structure, and what is below each in `test_point`."""
+    specs, treedef = jax.tree.flatten(spec, is_leaf=is_leaf)
     try:
-        below = treedef.flatten_up_to(test_point)
+        return specs, treedef, treedef.flatten_up_to(test_point)
     except ValueError as error:
         raise ValueError(
             f"`transform_fn` is a tree of constraints with the structure {treedef}, which does not "
             f"fit `test_point`, {jax.tree.structure(test_point)}: {error}. Give it the keys of "
             "`test_point`, with `None` where there is no constraint."
         ) from error
-    specs = [one for one, part in zip(specs, below, strict=True) for _ in jax.tree.leaves(part)]
-    pairs = zip(leaf_paths(test_point), specs, jax.tree.leaves(test_point), strict=True)
-    parts = tuple(_bijection(*pair) for pair in pairs)
-    return tuple(Partial(fn, parts) for fn in (_forward_each, _inverse_each, _log_det_each))
 
 
 def _bijection(name: str, spec: Any, leaf: Any) -> Any:
@@ -144,14 +149,56 @@ class _Held:
 
 
 def is_tfp(value: Any) -> bool:
-    """Whether `value` is one of TFP's, by its type's module; TFP itself is never imported."""
-    return type(value).__module__.startswith("tensorflow_probability")
+    """Whether `value` is a bijector of TFP, by its type's module; TFP is never imported.
+
+    TFP's own structures, such as a `StructTuple`, are tuples and not bijectors.
+    """
+    ours = type(value).__module__.startswith("tensorflow_probability")
+    return ours and not isinstance(value, tuple | list | dict)
 
 
-def from_tfp(bijector: Any) -> Functions:
+def is_nest(value: Any) -> bool:
+    """Whether it is a bijector of TFP, or a pytree of those and of NumPyro's and `None`."""
+    leaves = jax.tree.leaves(value, is_leaf=_nest_leaf)
+    return any(map(is_tfp, leaves)) and all(map(_nest_leaf, leaves))
+
+
+def _nest_leaf(value: Any) -> bool:
+    return is_tfp(value) or _spec_leaf(value)
+
+
+def _from_tfp(bijector: Any) -> Functions:
     """Forward, inverse and log-determinant of a TFP bijector: on each leaf, or a joint one."""
     held = _Held(bijector)
     return tuple(Partial(fn, held) for fn in (_tfp_forward, _tfp_inverse, _tfp_log_det))
+
+
+def from_nest(spec: Any, test_point: Tree) -> Functions:
+    """Forward, inverse and log-determinant of bijectors, each on what is below it.
+
+    Raises:
+        ValueError: `spec` does not fit `test_point`.
+    """
+    specs, treedef, below = _fitted(spec, test_point, _nest_leaf)
+    parts = [
+        _from_tfp(one) if is_tfp(one) else from_numpyro(one, part)
+        for one, part in zip(specs, below, strict=True)
+    ]
+    forward, inverse, log_det = map(treedef.unflatten, zip(*parts, strict=True))
+    each = Partial(_map_nest, forward), Partial(_map_nest, inverse)
+    return *each, Partial(_sum_nest, log_det)
+
+
+def _map_nest(parts: Tree, tree: Tree) -> Tree:
+    def is_part(node):
+        return isinstance(node, Partial)
+
+    return jax.tree.map(lambda part, below: part(below), parts, tree, is_leaf=is_part)
+
+
+def _sum_nest(parts: Tree, u: Tree) -> jax.Array:
+    values = jax.tree.leaves(_map_nest(parts, u))
+    return sum(values, jnp.zeros((), float_dtype(u)))
 
 
 def _tfp_forward(held: _Held, u: Tree) -> Tree:

@@ -15,9 +15,9 @@ import numpy as np
 from jax.tree_util import Partial
 
 from crewel.core.protocol import Transform
-from crewel.core.trees import as_partial, leaf_paths
+from crewel.core.trees import as_partial, is_traced, leaf_paths
 from crewel.transforms import elementwise
-from crewel.transforms.bijections import from_numpyro, from_tfp, is_numpyro, is_tfp
+from crewel.transforms.bijections import from_nest, from_numpyro, is_nest, is_numpyro
 from crewel.transforms.inverse import check_like, derive
 
 Tree = Any
@@ -38,10 +38,10 @@ def build(
 
     Args:
         transform_fn: the map from R^n to the support. `None` is the identity. A NumPyro
-            constraint or transform applies to each leaf; so does a pytree of those like
-            `test_point`, or one that stops higher up, with `None` for the identity. A TFP bijector
-            applies to each leaf, or, if it is a joint one, to the whole tree. A `Transform` is
-            used as it is. Anything else is a function of the whole unconstrained tree.
+            constraint or transform, or a TFP bijector, applies to each leaf; a joint bijector
+            applies to the whole tree. A pytree of those, like `test_point` or ending higher up,
+            applies part by part, with `None` for the identity. A `Transform` is used as it is.
+            Anything else is a function of the whole unconstrained tree.
         test_point: parameters inside their support, for their structure, shapes and dtypes.
         inverse_transform_fn: the inverse of `transform_fn`; found automatically for functions that
             act on each element alone (`jnp.exp`, `0.1 + 5 * jax.nn.sigmoid(x)`).
@@ -68,23 +68,24 @@ def build(
     _require_finite(test_point, "`test_point`", "Give finite parameters inside the support.")
     if isinstance(transform_fn, Transform):
         transform = transform_fn
+    elif is_nest(transform_fn):
+        transform = Transform(*from_nest(transform_fn, test_point))
     elif is_numpyro(transform_fn):
         transform = Transform(*from_numpyro(transform_fn, test_point))
-    elif is_tfp(transform_fn):
-        transform = Transform(*from_tfp(transform_fn))
     elif callable(transform_fn) and not isinstance(transform_fn, type):
         transform = _from_function(as_partial(transform_fn), test_point, inverse, ildj)
     else:
         raise ValueError(
             f"`transform_fn` is {transform_fn!r}, which is none of: `None`; a function of the "
-            f"unconstrained tree; {_CONSTRAINT}, an instance and not a class, or a pytree of those "
-            "and `None`; a TFP bijector (join several with `tfb.JointMap`)."
+            f"unconstrained tree; {_CONSTRAINT}, an instance and not a class; a TFP bijector; or a "
+            "pytree of those and `None`."
         )
     if inverse is not None:
         transform = transform._replace(inverse=inverse)
     if ildj is not None:
         transform = transform._replace(log_det=Partial(_minus_ildj, transform.forward, ildj))
-    if (transform_fn, inverse, ildj) != (None, None, None):
+    given = (transform_fn, inverse, ildj) != (None, None, None)
+    if given and not is_traced(transform):  # within `jax.jit` its numbers may not be known
         _check(transform, test_point)
     return transform
 
@@ -98,9 +99,10 @@ def _from_function(fn, test_point, inverse, ildj) -> Transform:
     if inverse is not None and ildj is not None:
         return Transform(fn, inverse, ildj)  # `build` replaces `ildj` by the log-determinant
     u = test_point if inverse is None else jax.eval_shape(inverse, test_point)
-    u = jax.tree.map(lambda leaf: jnp.zeros(jnp.shape(leaf), _float_like(leaf)), u)
+    u = jax.tree.map(lambda leaf: np.zeros(jnp.shape(leaf), _float_like(leaf)), u)
     missing = [word for word, given in ((_INVERSE, inverse), (_LOG_DET, ildj)) if given is None]
-    plan, consts = derive(fn, u, test_point, f"Pass {' and '.join(missing)}, or {_CONSTRAINT}.")
+    with jax.ensure_compile_time_eval():
+        plan, consts = derive(fn, u, test_point, f"Pass {' and '.join(missing)}, or {_CONSTRAINT}.")
     return Transform(
         fn,
         Partial(elementwise.inverse, plan, consts),
@@ -137,7 +139,8 @@ def _check(transform: Transform, test_point: Tree) -> None:
         "Probable reasons: `test_point` is outside the support or on its edge, or `transform_fn` "
         "and `inverse_transform_fn` are swapped. Check `test_point` first, then the two functions."
     )
-    u, again, log_det, step = _round_trip(transform, test_point)
+    with jax.ensure_compile_time_eval():
+        u, again, log_det, step = _round_trip(transform, test_point)
     _require_finite(u, "The inverse transform of `test_point`", reasons)
     check_like(again, test_point, "`transform_fn(inverse(test_point))`", reasons)
     _require_finite(again, "`transform_fn(inverse(test_point))`", reasons)

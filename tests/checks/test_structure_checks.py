@@ -31,14 +31,14 @@ def test_mixed_and_low_precision_are_named_and_python_numbers_said():
 
 
 def test_structure_notices_a_changed_type():
-    def widened(u):
-        return {"w": jnp.exp(u["w"]).astype(jnp.float32)}
+    def narrowed(u):
+        return {"w": jnp.exp(u["w"]).astype(jnp.float16)}
 
     model = cw.Model(
         normal,
-        {"w": jnp.ones(2, jnp.float16)},
-        widened,
-        inverse_transform_fn=lambda p: {"w": jnp.log(p["w"]).astype(jnp.float16)},
+        {"w": jnp.ones(2)},
+        narrowed,
+        inverse_transform_fn=lambda p: {"w": jnp.log(p["w"]).astype(jnp.float32)},
         inverse_log_det_jacobian=lambda p: -jnp.log(p["w"]).sum(),
     )
     found = check("structure", model)

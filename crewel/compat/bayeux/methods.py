@@ -7,7 +7,7 @@ import importlib.util
 import inspect
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -47,11 +47,24 @@ class Dialect:
         defaults: bayeux's defaults, by bayeux's keywords.
         sizes_of: the callable under which `get_kwargs` lists numbers of chains and draws; if
             empty, they are extra parameters.
+        counted: converts the keywords of a call that count in other units than ours.
     """
 
     renamed: Mapping[str, str]
     defaults: Mapping[str, Any]
     sizes_of: str = ""
+    counted: Callable[[dict[str, Any]], dict[str, Any]] = dict
+
+
+def _thinned(known: dict[str, Any]) -> dict[str, Any]:
+    """NumPyro counts the samples that it then thins."""
+    return known | {"num_samples": known["num_samples"] // known["thinning"]}
+
+
+def _loops(known: dict[str, Any]) -> dict[str, Any]:
+    """FlowMC counts loops of local and global steps, each of which is a draw."""
+    length = known["n_local_steps"] + known["n_global_steps"]
+    return known | {name: known[name] * length for name in ("n_loop_training", "n_loop_production")}
 
 
 _SAMPLER = {"num_chains": 8, "return_pytree": False}
@@ -61,13 +74,19 @@ _BLACKJAX = Dialect(
     | {"num_draws": 500, "num_adapt_draws": 500, "chain_method": "vectorized"}
     | {"progress_bar": False},
 )
-_FLOWMC = Dialect({"n_chains": "num_chains"}, {"n_chains": 20, "return_pytree": False})
+_FLOWMC = Dialect(
+    {"n_chains": "num_chains", "n_loop_training": "num_warmup", "n_loop_production": "num_draws"},
+    {"n_chains": 20, "n_loop_training": 5, "n_loop_production": 5}
+    | {"n_local_steps": 50, "n_global_steps": 50, "return_pytree": False},
+    counted=_loops,
+)
 _NUMPYRO = Dialect(
     {"num_samples": "num_draws", "progress_bar": "progress"},
     _SAMPLER
     | {"num_warmup": 500, "num_samples": 1000, "thinning": 1}
     | {"chain_method": "vectorized", "progress_bar": True},
     sizes_of="numpyro.infer.MCMC",
+    counted=_thinned,
 )
 _NUTPIE = Dialect(
     {"draws": "num_draws", "tune": "num_warmup", "chains": "num_chains"}
@@ -237,8 +256,7 @@ class Method:
         """Run the call; return the posterior and the keywords that only bayeux has."""
         known = {**self.dialect.defaults, **self._known(kwargs, stacklevel=5)}
         own = {k: known.pop(k) for k in ("return_pytree", "apply_transform") if k in known}
-        if "num_samples" in known and known.get("thinning", 1) > 1:
-            known["num_samples"] //= known["thinning"]  # NumPyro counts draws before it thins them
+        known = self.dialect.counted(known)
         accepted = {*settings_of(self.row), *backend_options(self.row)}
         call = {self.dialect.renamed.get(name, name): value for name, value in known.items()}
         call = {name: value for name, value in call.items() if name in accepted}
