@@ -12,6 +12,7 @@ import numpy as np
 
 from crewel.core.trees import named_leaves
 from crewel.run import programs
+from crewel.run.interrupts import Stop
 
 CHUNK_BYTES = 32 * 2**20  # of batches in a chunk; two more wait
 LONGEST = 256  # steps
@@ -123,8 +124,11 @@ class Prefetcher:
             lambda leaf: jax.ShapeDtypeStruct((self._steps, *leaf.shape), leaf.dtype), self._first
         )
 
-    def take(self) -> tuple[Any, int]:
+    def take(self, stop: Stop) -> tuple[Any, int] | None:
         """The next chunk on the device, and how many steps of warm-up or draws it is for.
+
+        Args:
+            stop: once it is set, a slow loader is no longer waited for: `None`.
 
         Raises:
             PrefetchError: a batch that does not fit, or none.
@@ -132,10 +136,15 @@ class Prefetcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._fill, daemon=True)
             self._thread.start()
-        made = self._queue.get()
-        if isinstance(made, Exception):
-            raise made
-        return made
+        while not stop:
+            try:
+                made = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(made, Exception):
+                raise made
+            return made
+        return None
 
     def _fill(self) -> None:
         """Read ahead, in a thread of its own."""
