@@ -26,7 +26,7 @@ def as_key(seed: Seed) -> Key:
         return _as_key(seed)
 
 
-def _as_key(seed: Any) -> jax.Array:
+def _as_key(seed: Seed) -> Key:
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):

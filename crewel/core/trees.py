@@ -147,7 +147,7 @@ def require_concrete(tree: PyTree, what: str) -> None:
         )
 
 
-def require_eager(tree: Tree, what: str) -> None:
+def require_eager(tree: PyTree, what: str) -> None:
     """Raise if `tree` has traced values, or within `jax.jit`, where every new array is one.
 
     Raises:

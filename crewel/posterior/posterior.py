@@ -306,11 +306,16 @@ class Posterior:
         def join(a: Array, b: Array) -> np.ndarray:
             return np.concatenate([a, b], axis=1)
 
-        summary = self.call.extras.reduce is not None  # then `more` summarizes all draws
+        draws, stats = more.draws, more.stats
+        if self.call.extras.reduce is None:
+            draws, stats = jax.tree.map(join, (self.draws, self.stats), (draws, stats))
+        else:  # `more` is the summary of all; a chain that did not move has no new statistics
+            moved = (more.starts > self.starts)[:, None]
+            stats = jax.tree.map(lambda old, new: np.where(moved, new, old), self.stats, stats)
         return replace(
             more,
-            draws=more.draws if summary else jax.tree.map(join, self.draws, more.draws),
-            stats=more.stats if summary else jax.tree.map(join, self.stats, more.stats),
+            draws=draws,
+            stats=stats,
             losses=self.losses,
             timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()},
             call=replace(more.call, settings=self.call.settings),

@@ -37,6 +37,8 @@ class Chains(NamedTuple):
         state: the state of an earlier run, leaves `(chain, ...)`, or `None`.
         starts: `(chain,)`, the index of each chain's next draw; `None` is 0.
         surplus: draws that chains already have, or `None`.
+        planned: draws of the first run, which set the length of the programs' buffers, so that an
+            extension compiles nothing; `None`: this is the first run.
     """
 
     warmup_keys: Key
@@ -45,6 +47,7 @@ class Chains(NamedTuple):
     state: State = None
     starts: np.ndarray | None = None
     surplus: Surplus | None = None
+    planned: int | None = None
 
 
 def paced(count: int, seconds: float, most: int) -> int:
@@ -155,19 +158,21 @@ class Run:
         if keep and self.inputs.collect is not None:
             kept = jax.eval_shape(self.inputs.collect, draw)
         most = BUFFER_BYTES // (len(self.placement.blocks[0]) * (nbytes(kept) + STATS_BYTES))
-        wanted = min(LONGEST, max(SHORTEST, self.num_draws))
+        wanted = min(LONGEST, max(SHORTEST, self.chains.planned or self.num_draws))
         return 2 ** min(max(most, 1).bit_length() - 1, (wanted - 1).bit_length())
 
-    def _chunk(self, count: int, left: int) -> tuple[RunInputs, int]:
-        """The inputs of the next chunk, and its number of steps or draws.
+    def _chunk(self, count: int, left: int) -> tuple[RunInputs, int] | None:
+        """The inputs of the next chunk and its number of steps or draws; `None` to stop.
 
-        That number is `count`, or what was prefetched.
+        That number is `count`, but at most `left`, or what was prefetched.
         """
+        if self.stop:
+            return None
         prefetcher = self.call.extras.prefetcher
         if prefetcher is None:
             return self.inputs, min(count, left)
-        stream, count = prefetcher.take()
-        return self.inputs._replace(stream=stream), count
+        found = prefetcher.take(self.stop)
+        return found and (self.inputs._replace(stream=found[0]), found[1])
 
     def block(self, job: int, bar: Progress) -> None:
         """Run a whole block: warm-up, then draws until it is done or stopped."""
@@ -196,8 +201,11 @@ class Run:
         key = self._keys(job)[1]
         already = int(self.store.done[block[0]])
         done, count = already, 1
-        while done < self.num_draws and not self.stop:
-            inputs, count = self._chunk(count, self.num_draws - done)
+        while done < self.num_draws:
+            chunk = self._chunk(count, self.num_draws - done)
+            if chunk is None:
+                break
+            inputs, count = chunk
             clock = time.perf_counter()
             index = self.starts[block[0]] + np.int32(done - already)
             state, last, kept = self.sample(
@@ -211,7 +219,7 @@ class Run:
             self._check(block, state)
             bar.advance(count * chains, stats)
             if self._out_of_patience(state):
-                self.store.kept[1]["loss"][block, done:] = np.nan
+                self.store.complete(block)
                 break
             count = paced(count, time.perf_counter() - clock, self.spec.length)
 
@@ -221,6 +229,14 @@ class Run:
         if spec is None or not spec.patience:
             return False
         return bool((np.asarray(state.gathered.best.since) >= spec.patience).all())
+
+    def summary(self, job: int) -> Params:
+        """What a block that keeps no draws returns: of its state, if it has made none yet."""
+        if self.lasts[job] is not None:
+            return self.lasts[job]
+        key, index = self._keys(job)[1], self.starts[self.placement.blocks[job][0]]
+        none = np.int32(0)
+        return self.sample(self.call.target, self.inputs, key, self.states[job], index, none)[1]
 
     def _warm_up(self, job: int, bar: Progress) -> State:
         """The state at the end of a block's warm-up; `None` if it was stopped before that."""
@@ -236,9 +252,10 @@ class Run:
             return state
         done, count = 0, 1
         while done < self.num_warmup:
-            if self.stop:
+            chunk = self._chunk(count, self.num_warmup - done)
+            if chunk is None:
                 return None
-            inputs, count = self._chunk(count, self.num_warmup - done)
+            inputs, count = chunk
             clock = time.perf_counter()
             state, losses = self.adapt(
                 self.call.target, inputs, key, state, np.int32(done), np.int32(count)

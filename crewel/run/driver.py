@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -33,9 +34,10 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
         ValueError: the log density is broken, `init` does not fit, or a count is not positive.
         ImportError: the backend is missing, broken or too old.
     """
-    options = jax.tree.leaves(keywords, is_leaf=is_table)
-    require_eager((seed, model.target(), model.test_point, options), "A run")
+    leaves = jax.tree.leaves(keywords, is_leaf=lambda v: is_table(v) or isinstance(v, Iterator))
+    given = [leaf for leaf in (seed, *leaves) if isinstance(leaf, jax.Array)]
     make_room()
+    require_eager((given, model.target(), model.test_point), "A run")
     call = prepare(model, row, seed, keywords)
     started = time.perf_counter()
     inits, warmups, draws = chain_keys(call.key, call.num_chains)
@@ -61,5 +63,6 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
         raise ValueError(
             "Resampled draws have no state to continue from; extend the run's own posterior."
         )
-    chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus)
+    planned = post.call.num_draws
+    chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus, planned)
     return post.joined(_finished(post.model, call, chains, time.perf_counter()))

@@ -49,17 +49,17 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
         compiled = time.perf_counter() - clock
         run.store.allocate(run.sample.out_info[2])
         with interruptible(run.stop):
-            _run_blocks(run, bar)
-    except KeyboardInterrupt:
-        if run.store.kept is None:
-            raise
-        run.stop.interrupt()
+            try:
+                _run_blocks(run, bar)
+            except KeyboardInterrupt:
+                run.stop.interrupt()
+            bar.close()
+            with run.lock:
+                return _result(run, compiled, time.perf_counter() - clock - compiled)
     finally:
         bar.close()
         if prefetcher is not None:
             prefetcher.close()
-    with run.lock:
-        return _result(run, compiled, time.perf_counter() - clock - compiled)
 
 
 def _run_blocks(run: Run, bar: Progress) -> None:
@@ -89,7 +89,7 @@ def _run_blocks(run: Run, bar: Progress) -> None:
 
 def _result(run: Run, compiled: float, ran: float) -> Draws:
     """The draws of the run; if it was cut short, those of the chains that have enough."""
-    ready = run.store.finite
+    ready = run.store.ready
     if run.stop:
         _require_draws(run)
         chains, number = _worth_keeping(run)
@@ -119,7 +119,7 @@ def _result(run: Run, compiled: float, ran: float) -> Draws:
 
 
 def _require_draws(run: Run) -> None:
-    if run.store.finite.any():
+    if run.store.ready.any():
         return
     if run.stop.trouble:
         raise ValueError(f"{run.stop.trouble} There is no draw to return.")
@@ -130,29 +130,33 @@ def _worth_keeping(run: Run) -> tuple[np.ndarray, int]:
     """The chains that an incomplete run returns, and the number of draws that all of them have.
 
     Chains that have hardly started are left out, so that the others are not cut to their length.
-    An extension leaves out none, because its draws are appended to those that all chains have.
+    An extension leaves out none, because its draws are appended to those that all chains have. If
+    draws are not kept, nothing is cut, and the number is the largest.
     """
-    ready = run.store.finite
-    least = HARDLY * ready.max()
-    extends = run.chains.state is not None and run.call.extras.reduce is None
-    chains = (
-        np.flatnonzero((ready > 0) & (ready >= least)) if not extends else np.arange(len(ready))
-    )
-    return chains, min(int(ready[chains].min()), run.num_draws)
+    ready = run.store.ready
+    if run.chains.state is not None:
+        chains = np.arange(run.num_chains)
+    else:
+        chains = np.flatnonzero((ready > 0) & (ready >= HARDLY * ready.max()))
+    number = ready[chains].min() if run.call.keeps_draws else ready[chains].max()
+    return chains, min(int(number), run.num_draws)
 
 
 def _loss(run: Run, chains: np.ndarray, number: int) -> str:
     """What an incomplete run returns, and what it leaves out."""
+    ready, family = run.store.ready, run.call.row.family
+    noun, unit = family.chains.removeprefix("num_"), family.steps.removeprefix("num_")
+    least = number if run.call.keeps_draws else int(ready[chains].min())
+    had = f"{number:,}" if least == number else f"{least:,} to {number:,}"
     text = (
-        f"{run.stop.trouble or 'Interrupted.'} Returning {number:,} of {run.num_draws:,} draws of "
-        f"{len(chains)} of {run.num_chains} chains."
+        f"{run.stop.trouble or 'Interrupted.'} Returning {had} of {run.num_draws:,} {unit} of "
+        f"{len(chains)} of {run.num_chains} {noun}."
     )
     out = np.setdiff1d(np.arange(run.num_chains), chains)
-    had = run.store.finite[out]
-    if had.any():
-        some = count(int(had.max()), "draw")
+    if (most := int(ready[out].max(initial=0))) > 0:
+        some = count(most, unit.removesuffix("s"))
         text += f" Left out: {name_chains(out.tolist(), run.num_chains)}, with at most {some}."
-    beyond = int(run.store.finite[chains].max()) - number
+    beyond = int(ready[chains].max()) - number
     if run.call.keeps_draws and beyond > 0:
         text += f" Up to {beyond:,} further draws of a chain are kept for `extend`."
     return text
@@ -176,11 +180,15 @@ def _finish(
 
         state = of_chains([run.states[job] for job in begun])
         if not run.call.keeps_draws:
-            last = of_chains([run.lasts[job] for job in begun])
+            last = of_chains([run.summary(job) for job in begun])
             draws = jax.tree.map(lambda leaf: np.asarray(leaf)[:, None], last)
-    losses = stats.pop("loss") if not family.keeps_draws else run.store.losses
-    if losses is not None and family.keeps_draws:
-        losses = losses[chains]
+    if family.keeps_draws:
+        losses = None if run.store.losses is None else run.store.losses[chains]
+    else:
+        losses = stats.pop("loss")
+        made = np.arange(losses.shape[1]) < run.store.ready[chains, None]
+        if not made.all():  # of particles that were stopped before others
+            losses = np.where(made, losses, np.nan).astype(losses.dtype)
     if run.call.extras.every and not family.keeps_draws:
         best = state.gathered.best
         stats = {"test_lppd": np.asarray(best.score), "best_step": np.asarray(best.step)}

@@ -13,6 +13,7 @@ import numpy as np
 from crewel.core.protocol import Data, PyTree
 from crewel.core.trees import named_leaves
 from crewel.run import programs
+from crewel.run.interrupts import Stop
 
 CHUNK_BYTES = 32 * 2**20  # size of the batches in a chunk; two more chunks wait
 LONGEST = 256  # steps
@@ -124,8 +125,11 @@ class Prefetcher:
             lambda leaf: jax.ShapeDtypeStruct((self._steps, *leaf.shape), leaf.dtype), self._first
         )
 
-    def take(self) -> tuple[Data, int]:
+    def take(self, stop: Stop) -> tuple[Data, int] | None:
         """The next chunk on the device, and the number of warm-up steps or draws that it serves.
+
+        Args:
+            stop: once it is set, a slow loader is no longer waited for: `None`.
 
         Raises:
             PrefetchError: there is no batch left, or one does not fit.
@@ -133,10 +137,15 @@ class Prefetcher:
         if self._thread is None:
             self._thread = threading.Thread(target=self._fill, daemon=True)
             self._thread.start()
-        made = self._queue.get()
-        if isinstance(made, Exception):
-            raise made
-        return made
+        while not stop:
+            try:
+                made = self._queue.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(made, Exception):
+                raise made
+            return made
+        return None
 
     def _fill(self) -> None:
         """Read ahead, in a separate thread."""

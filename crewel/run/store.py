@@ -51,6 +51,11 @@ class Store:
         self.kept: Any = None
         self.losses = np.zeros((num_chains, num_losses), np.float32) if num_losses else None
 
+    @property
+    def ready(self) -> np.ndarray:
+        """`(chain,)`, good draws that are complete, whenever a chain's thread was cut off."""
+        return np.minimum(self.finite, self.done)
+
     def allocate(self, chunk: PyTree) -> None:
         """Make arrays for all draws from the shapes of a chunk, and copy the surplus into them."""
 
@@ -88,6 +93,11 @@ class Store:
             self.finite[block] = done + count
         self.done[block] = done + count
         return stats
+
+    def complete(self, block: np.ndarray) -> None:
+        """Note that a block of an optimizer ran out of patience and needs no more steps."""
+        self.kept[1]["loss"][block, self.done[block[0]] :] = np.nan
+        self.finite[block] = self.done[block] = self.length
 
     def write_losses(
         self, block: np.ndarray, done: int, count: int, losses: jax.Array
