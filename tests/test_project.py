@@ -68,7 +68,6 @@ def test_extra_all_is_every_backend_and_library_of_the_current_lane():
 LONG = {
     "crewel/compat/bayeux/methods.py",
     "crewel/model.py",
-    "crewel/posterior/function_space.py",
     "crewel/posterior/posterior.py",
 }
 # Files of one name that are not siblings: an entry goes when one of them is renamed.

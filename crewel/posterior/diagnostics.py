@@ -12,7 +12,7 @@ from crewel import metrics
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Data, PyTree, Seed
 from crewel.core.trees import named_leaves
-from crewel.posterior import arviz, baseline, function_space
+from crewel.posterior import arviz, baseline, function_report
 from crewel.posterior.predict import (
     NetworkPredictive,
     over_draws,
@@ -45,7 +45,7 @@ def _flat(outputs: PyTree) -> np.ndarray:
 
 def report(
     post: Posterior, x: PyTree = None, y: Array | None = None
-) -> function_space.FunctionReport:
+) -> function_report.FunctionReport:
     """Convergence judged on predictions; see `Posterior.report`."""
     predictive = require_network(post.model.predictive, "`report`")
     if y is not None and x is None:
@@ -56,7 +56,7 @@ def report(
     rows: Data = data if y is None else {"x": x, "y": y}
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows["y"])
-    return function_space.report(_flat(outputs), pointwise, constant)
+    return function_report.report(_flat(outputs), pointwise, constant)
 
 
 def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State,
 from crewel.core.trees import named_leaves
 from crewel.core.warning import warn
 from crewel.posterior import arviz, diagnostics
-from crewel.posterior.function_space import FunctionReport
+from crewel.posterior.function_report import FunctionReport
 from crewel.posterior.predict import require_network
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ class Posterior:
             y: held-out targets at `x`, for the LPPD (default: training data).
 
         Returns:
-            A `crewel.posterior.function_space.FunctionReport`, which prints as a table with a
+            A `crewel.posterior.function_report.FunctionReport`, which prints as a table with a
             verdict.
         """
         return diagnostics.report(self, x, y)

@@ -17,8 +17,8 @@ from crewel.run.call import Call
 from crewel.run.interrupts import Stop
 from crewel.run.placement import Placement, spread_out, take
 from crewel.run.prefetch import PrefetchError
-from crewel.run.programs import ProgramSpec, RunInputs
 from crewel.run.progress import Progress
+from crewel.run.spec import ProgramSpec, RunInputs
 from crewel.run.store import Store
 
 BUFFER_BYTES = 16 * 2**20  # draws of a block that stay on the device at a time

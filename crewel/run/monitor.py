@@ -17,7 +17,7 @@ from crewel.core.protocol import Params, Position, PyTree, State, Stats, Target
 from crewel.run import held_out
 
 if TYPE_CHECKING:
-    from crewel.run.programs import RunInputs
+    from crewel.run.spec import RunInputs
 
 DIVERGING = "diverging"
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from crewel.core.protocol import Data, PyTree
 from crewel.core.trees import named_leaves
-from crewel.run import programs
 from crewel.run.interrupts import Stop
+from crewel.run.spec import ProgramSpec, steps_before
 
 CHUNK_BYTES = 32 * 2**20  # size of the batches in a chunk; two more chunks wait
 LONGEST = 256  # steps
@@ -94,7 +94,7 @@ class Prefetcher:
                     "the same number. Most loaders leave the rest out with `drop_last=True`."
                 )
 
-    def plan(self, spec: programs.ProgramSpec, num_warmup: int, first: int, num_draws: int) -> None:
+    def plan(self, spec: ProgramSpec, num_warmup: int, first: int, num_draws: int) -> None:
         """Cut a run into chunks.
 
         Args:
@@ -109,12 +109,12 @@ class Prefetcher:
         done, steps = 0, 0
         while done < num_draws:
             count = 1
-            start = programs.steps_before(spec, first + done)
+            start = steps_before(spec, first + done)
             while count < min(spec.length, num_draws - done):
-                if programs.steps_before(spec, first + done + count + 1) - start > most:
+                if steps_before(spec, first + done + count + 1) - start > most:
                     break
                 count += 1
-            steps = programs.steps_before(spec, first + done + count) - start
+            steps = steps_before(spec, first + done + count) - start
             self._sizes.append((count, steps))
             done += count
         self._steps = max(steps for _, steps in self._sizes)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm, rankdata
 
+from crewel.posterior import function_report
 from crewel.posterior import function_space as fs
 
 
@@ -76,7 +77,7 @@ def test_within_chain_rhat_sees_drift_but_not_modes():
 
 def test_report_holds_the_single_statistics():
     f = noise(4, 200, 5)
-    r = fs.report(f)
+    r = function_report.report(f)
     np.testing.assert_array_equal(r.rhat, fs.function_rhat(f))
     np.testing.assert_array_equal(r.within_rhat, fs.within_chain_rhat(f))
     np.testing.assert_array_equal(r.ess, fs.function_ess(f))
@@ -86,7 +87,7 @@ def test_report_holds_the_single_statistics():
 
 
 def test_verdict_of_good_chains():
-    verdict = fs.report(noise(4, 1000, 20)).verdict
+    verdict = function_report.report(noise(4, 1000, 20)).verdict
     fine = "no problem found: R-hat at most 1.01, ESS at least 400, at 20 of 20 predictions"
     assert verdict == fine
 
@@ -94,7 +95,7 @@ def test_verdict_of_good_chains():
 def test_verdict_of_steady_chains_in_different_modes():
     f = noise(4, 1000, 20)
     f[3, :, :7] += 3.0
-    verdict = fs.report(f).verdict
+    verdict = function_report.report(f).verdict
     assert verdict.startswith("R-hat above 1.01 at 7 of 20 predictions: chains disagree")
     assert "each steady in its own mode" in verdict
     assert "run longer" not in verdict  # that would not help
@@ -103,7 +104,7 @@ def test_verdict_of_steady_chains_in_different_modes():
 def test_verdict_of_drifting_chains():
     slope = np.array([1, 2, 3, 4])[:, None, None]
     f = noise(4, 1000, 20) + slope * np.linspace(0, 4, 1000)[:, None]
-    verdict = fs.report(f).verdict
+    verdict = function_report.report(f).verdict
     assert "at 20 of 20 predictions: chains disagree in function space; run longer" in verdict
     assert "steady" not in verdict
 
@@ -111,7 +112,7 @@ def test_verdict_of_drifting_chains():
 def test_verdict_of_slow_chains():
     f = np.repeat(noise(4, 50, 3), 20, axis=1)  # every draw 20 times
     f -= f.mean(axis=1, keepdims=True)  # chains agree
-    r = fs.report(f)
+    r = function_report.report(f)
     assert r.rhat.max() < 1.1
     assert (r.ess < 400).all()
     assert "run longer" in r.verdict
@@ -122,7 +123,7 @@ def test_dead_chain_and_lppd_table_by_hand():
     f = noise(3, 100, 2)
     density = np.array([0.5, 0.1, 0.3])  # chain 1 is worse than the constant predictor's 0.2
     log_likelihood = np.broadcast_to(np.log(density)[:, None, None], (3, 100, 4))
-    r = fs.report(f, log_likelihood, np.log(0.2))
+    r = function_report.report(f, log_likelihood, np.log(0.2))
     np.testing.assert_allclose(r.chain_lppd, np.log(density))
     np.testing.assert_allclose(r.cumulative_lppd, np.log([0.5, 0.3, 0.3]))
     assert r.dead_chains == (1,)
@@ -135,9 +136,9 @@ def test_baseline_per_row_is_averaged_and_a_tie_is_dead():
     log_likelihood = np.full((2, 8, 2), -1.0)
     log_likelihood[1] = -2.0
     baseline = [-1.0, -3.0]
-    r = fs.report(noise(2, 8, 1), log_likelihood, baseline)
+    r = function_report.report(noise(2, 8, 1), log_likelihood, baseline)
     assert (r.baseline_lppd, r.dead_chains) == (-2.0, (1,))
-    r = fs.report(noise(2, 8, 1), log_likelihood, 3.0)
+    r = function_report.report(noise(2, 8, 1), log_likelihood, 3.0)
     assert r.dead_chains == (0, 1)
     assert "all 2 chains are no better" in r.verdict
 
@@ -145,7 +146,7 @@ def test_baseline_per_row_is_averaged_and_a_tie_is_dead():
 def test_a_chain_that_broke_is_named_and_spoils_no_other_number():
     f, log_likelihood = noise(4, 100, 3), np.zeros((4, 100, 5))
     f[2, 50:], log_likelihood[2, 50:] = np.nan, np.nan
-    r = fs.report(f, log_likelihood, -1.0)
+    r = function_report.report(f, log_likelihood, -1.0)
     assert (r.non_finite_chains, r.dead_chains) == ((2,), (2,))
     assert r.verdict.startswith("chain 2 has predictions that are not finite")
     np.testing.assert_array_equal(r.chain_lppd, [0, 0, np.nan, 0])
@@ -154,16 +155,19 @@ def test_a_chain_that_broke_is_named_and_spoils_no_other_number():
 
 def test_one_chain_says_that_rhat_is_missing_and_still_sees_drift():
     f = noise(1, 1000, 4)
-    steady = fs.report(f)
+    steady = function_report.report(f)
     assert np.isnan(steady.rhat).all()
     assert "R-hat between chains: it needs at least 2 chains, there is 1" in steady.missing
     assert steady.verdict.startswith("no problem found, but R-hat is not defined")
-    assert "chain 0 still drifts" in fs.report(f + np.linspace(0, 9, 1000)[:, None]).verdict
+    assert (
+        "chain 0 still drifts"
+        in function_report.report(f + np.linspace(0, 9, 1000)[:, None]).verdict
+    )
 
 
 @pytest.mark.parametrize("num_draws", [1, 2, 3, 4, 7])
 def test_few_draws_say_what_is_missing(num_draws):
-    r = fs.report(noise(3, num_draws, 2), np.zeros((3, num_draws, 5)))
+    r = function_report.report(noise(3, num_draws, 2), np.zeros((3, num_draws, 5)))
     text = " | ".join(r.missing)
     assert ("R-hat, ESS, MCSE" in text) == (num_draws < 4) == bool(np.isnan(r.rhat).all())
     assert "R-hat within a chain" in text and np.isnan(r.within_rhat).all()
@@ -174,7 +178,7 @@ def test_few_draws_say_what_is_missing(num_draws):
 def test_an_input_that_no_draw_changes_is_counted_not_judged():
     f = noise(4, 1000, 3)
     f[..., 1] = 7.0
-    r = fs.report(f)
+    r = function_report.report(f)
     assert "R-hat at 1 of 3 predictions: the prediction never changes" in r.missing
     assert r.verdict.endswith("at 2 of 3 predictions")
 
@@ -182,7 +186,7 @@ def test_an_input_that_no_draw_changes_is_counted_not_judged():
 def test_printed_table_gives_the_worst_input():
     f = noise(4, 500, 8)
     f[0, :, 5] += 4.0
-    r = fs.report(f)
+    r = function_report.report(f)
     lines = {line[:24].strip(): line[24:].split() for line in repr(r).splitlines()}
     assert lines["R-hat"][2:] == [f"{r.rhat[5]:.3f}", "5"]
     assert lines["ESS, bulk"][2:] == [f"{r.ess[5]:.0f}", "5"]
@@ -191,11 +195,11 @@ def test_printed_table_gives_the_worst_input():
 
 
 def test_long_lists_of_chains_are_cut():
-    r = fs.report(noise(20, 10, 1), np.zeros((20, 10, 2)), np.array(0.0))
+    r = function_report.report(noise(20, 10, 1), np.zeros((20, 10, 2)), np.array(0.0))
     assert "and 8 more in `.chain_lppd`" in repr(r)
     log_likelihood = np.zeros((20, 10, 2))
     log_likelihood[0] = 1.0
-    verdict = fs.report(noise(20, 10, 1), log_likelihood, 0.5).verdict
+    verdict = function_report.report(noise(20, 10, 1), log_likelihood, 0.5).verdict
     assert "chains 1, 2, 3, 4, 5, 6 and 13 more are no better" in verdict
 
 
@@ -212,5 +216,5 @@ def test_long_lists_of_chains_are_cut():
 )
 def test_wrong_shapes_are_refused_in_words(arguments, words):
     with pytest.raises(ValueError) as caught:
-        fs.report(*arguments)
+        function_report.report(*arguments)
     assert [word for word in words if word not in str(caught.value)] == []
