@@ -15,7 +15,17 @@ import jax
 import jax.numpy as jnp
 
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Backend, Position, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Backend,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    State,
+    Stats,
+    Target,
+)
 
 BACKEND = Backend("blackjax", "blackjax", extra="blackjax")
 
@@ -40,7 +50,7 @@ def _center(_state: Any, _info: Any, adaptation: Any) -> _Kept:
     return _Kept(_Center(adaptation.mu_star))
 
 
-def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _split(options: Options) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Split the options into those of the adaptation, of the kernel's builder and of its steps."""
     build = {k: options[k] for k in BUILD if k in options}
     step = {k: options[k] for k in STEP if k in options}
@@ -67,7 +77,7 @@ def fresh_length(kernel: Callable[..., Any]) -> Callable[..., Any]:
     from blackjax.mcmc.dynamic_hmc import DynamicHMCState
     from blackjax.mcmc.hmc import HMCState
 
-    def step(rng_key, state, *args: Any, **kwargs: Any):
+    def step(rng_key: Key, state: State, *args: Any, **kwargs: Any):
         key_length, key_move = jax.random.split(rng_key)
         moving = DynamicHMCState(**state._asdict(), random_generator_arg=key_length)
         moved, info = kernel(key_move, moving, *args, **kwargs)
@@ -102,14 +112,14 @@ def _pathfinder(algorithm: Any, target: Target, _: dict[str, Any], **options: An
     )
 
 
-def _window_metric(size: int, options: Mapping[str, Any]) -> Any:
+def _window_metric(size: int, options: Options) -> Any:
     given = options.get("initial_inverse_mass_matrix")
     if given is not None:
         return given
     return jnp.ones(size) if options.get("is_mass_matrix_diagonal", True) else jnp.eye(size)
 
 
-def _low_rank_metric(size: int, options: Mapping[str, Any]) -> Any:
+def _low_rank_metric(size: int, options: Options) -> Any:
     from blackjax.mcmc.metrics import LowRankInverseMassMatrix
 
     rank = min(options.get("max_rank", 10), size)
@@ -132,7 +142,7 @@ def _warmup(
     kind: str,
     adaptation: str,
     target: Target,
-    key,
+    key: Key,
     position: Position,
     num_warmup: int,
     **options: Any,
@@ -153,10 +163,10 @@ def _step(
     kind: str,
     stats: Callable[[Any], dict[str, Any]],
     target: Target,
-    key,
-    state: Any,
+    key: Key,
+    state: State,
     **options: Any,
-):
+) -> tuple[State, Position, Stats]:
     _, build, fixed = _split(options)
     kernel = _algorithm(kind, build).build_kernel(**build)
     inner, step_size, metric = state
@@ -169,7 +179,7 @@ def _step(
     return (inner, step_size, metric), inner.position, common | stats(info)
 
 
-def trajectory(info: Any) -> dict[str, Any]:
+def trajectory(info: Any) -> Stats:
     """HMC's statistics of a transition."""
     return {
         "energy": info.energy,
@@ -178,16 +188,16 @@ def trajectory(info: Any) -> dict[str, Any]:
     }
 
 
-def _tree(info: Any) -> dict[str, Any]:
+def _tree(info: Any) -> Stats:
     """NUTS's statistics of a transition."""
     return trajectory(info) | {"tree_depth": info.num_trajectory_expansions}
 
 
-def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _nuts_gradients(options: Options) -> Gradients:
     return 1, 2 ** options["max_num_doublings"] - 1
 
 
-def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _hmc_gradients(options: Options) -> Gradients:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 

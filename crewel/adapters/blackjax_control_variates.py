@@ -11,15 +11,15 @@ import jax.numpy as jnp
 from crewel.adapters import step_size as steps
 from crewel.adapters.blackjax_sgmcmc import nothing, row
 from crewel.adapters.sgmcmc import Kind, State, finish, init
-from crewel.core.protocol import SteppedWarmup, Target
+from crewel.core.protocol import Key, Position, PyTree, Stats, SteppedWarmup, Target
 
 
 class Center(NamedTuple):
     """The center of the control variates, the full gradient there, and Adam's state."""
 
-    position: Any
-    gradient: Any
-    optimizer: Any
+    position: Position
+    gradient: Position
+    optimizer: PyTree
 
 
 def _adam(num_warmup: int, learning_rate: float) -> Any:
@@ -28,14 +28,32 @@ def _adam(num_warmup: int, learning_rate: float) -> Any:
     return optax.adam(optax.cosine_decay_schedule(learning_rate, max(1, num_warmup)))
 
 
-def _cv_init(kind: Kind, target: Target, key, position, num_warmup, *, learning_rate, **options):
+def _cv_init(
+    kind: Kind,
+    target: Target,
+    key: Key,
+    position: Position,
+    num_warmup: int,
+    *,
+    learning_rate: float,
+    **options: Any,
+) -> State:
     state = init(kind, target, key, position, num_warmup, **options)
     optimizer = _adam(num_warmup, learning_rate).init(position)
     gradient = jax.grad(target.log_density)(position)
     return state._replace(inner=Center(position, gradient, optimizer))
 
 
-def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **_: Any):
+def _cv_update(
+    kind: Kind,
+    target: Target,
+    key: Key,
+    state: State,
+    num_warmup: int,
+    *,
+    learning_rate: float,
+    **_: Any,
+) -> State:
     import optax
 
     gradient = jax.grad(lambda z: -target.log_density(z) / target.num_data)(state.position)
@@ -44,13 +62,30 @@ def _cv_update(kind: Kind, target: Target, key, state, num_warmup, *, learning_r
     return State(position, state.inner._replace(optimizer=optimizer), state.step + 1, state.tuned)
 
 
-def _cv_finish(kind: Kind, target: Target, key, state, num_warmup, *, learning_rate, **options):
+def _cv_finish(
+    kind: Kind,
+    target: Target,
+    key: Key,
+    state: State,
+    num_warmup: int,
+    *,
+    learning_rate: float,
+    **options: Any,
+) -> State:
     gradient = jax.grad(target.log_density)(state.position)
     state = finish(kind, target, key, state, num_warmup, **options)
     return state._replace(inner=Center(state.position, gradient, state.inner.optimizer))
 
 
-def _cv_sgld(target: Target, key, position, inner, size, temperature, **_: Any):
+def _cv_sgld(
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: Center,
+    size: jax.Array,
+    temperature: jax.Array,
+    **_: Any,
+) -> tuple[Position, Center, Stats]:
     import blackjax
 
     value, here = jax.value_and_grad(target.log_density)(position)
@@ -61,7 +96,7 @@ def _cv_sgld(target: Target, key, position, inner, size, temperature, **_: Any):
     return position, inner, {"lp_estimate": value}
 
 
-def _cv_auto(found: steps.Pilot, **_: Any) -> Any:
+def _cv_auto(found: steps.Pilot, **_: Any) -> jax.Array:
     return steps.langevin(found._replace(noise=jnp.zeros_like(found.noise)))
 
 

@@ -6,7 +6,7 @@ position that is a single matrix for a dense metric.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -15,16 +15,26 @@ from jax.flatten_util import ravel_pytree
 
 from crewel.adapters.blackjax import BACKEND, nothing
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Position, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    PyTree,
+    State,
+    Stats,
+    Target,
+)
 
 _BITS = 20  # of the Halton sequence that varies the trajectory; it repeats after 2^20 draws
 
 
-def _count(tree: Any) -> int:
+def _count(tree: PyTree) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 
-def _transition(info: Any) -> dict[str, Any]:
+def _transition(info: Any) -> Stats:
     return {
         "energy": info.energy,
         "acceptance_rate": info.acceptance_rate,
@@ -52,7 +62,14 @@ class _Chees(NamedTuple):
 
 
 def _chees_warmup(
-    target: Target, key, positions: Position, num_warmup: int, *, step_size, optim, **options
+    target: Target,
+    key: Key,
+    positions: Position,
+    num_warmup: int,
+    *,
+    step_size: Any,
+    optim: Any,
+    **options: Any,
 ) -> _Chees:
     import blackjax
     import optax
@@ -74,8 +91,14 @@ def _chees_warmup(
 
 
 def _chees_step(
-    target: Target, key, state: _Chees, *, jitter_amount=1.0, jitter_generator=None, **_: Any
-):
+    target: Target,
+    key: Key,
+    state: _Chees,
+    *,
+    jitter_amount: float = 1.0,
+    jitter_generator: Callable[[Key], jax.Array] | None = None,
+    **_: Any,
+) -> tuple[_Chees, Position, Stats]:
     import blackjax
     from blackjax.mcmc.dynamic_hmc import halton_sequence
 
@@ -89,7 +112,7 @@ def _chees_step(
     unravel, log_density = _flat(target, state.positions)
     kernel = blackjax.hmc.build_kernel()
 
-    def move(key, inner):
+    def move(key: Key, inner: State) -> tuple[State, Any]:
         return kernel(key, inner, log_density, state.step_size, state.metric, steps)
 
     inner, info = jax.vmap(move)(jax.random.split(key_move, _count(state.inner)), state.inner)
@@ -110,7 +133,7 @@ class _Meads(NamedTuple):
 
 
 def _meads_warmup(
-    target: Target, key, positions: Position, num_warmup: int, **options: Any
+    target: Target, key: Key, positions: Position, num_warmup: int, **options: Any
 ) -> _Meads:
     import blackjax
 
@@ -123,13 +146,15 @@ def _meads_warmup(
     return _Meads(inner, jax.vmap(unravel)(inner.position), jax.tree.map(jnp.asarray, tuned))
 
 
-def _meads_step(target: Target, key, state: _Meads, **_: Any):
+def _meads_step(
+    target: Target, key: Key, state: _Meads, **_: Any
+) -> tuple[_Meads, Position, Stats]:
     import blackjax
 
     unravel, log_density = _flat(target, state.positions)
     kernel = blackjax.ghmc.build_kernel()
 
-    def move(key, inner):
+    def move(key: Key, inner: State) -> tuple[State, Any]:
         return kernel(key, inner, log_density, **state.tuned)
 
     inner, info = jax.vmap(move)(jax.random.split(key, _count(state.inner)), state.inner)
@@ -141,7 +166,7 @@ def _meads_step(target: Target, key, state: _Meads, **_: Any):
     return _Meads(inner, positions, state.tuned), positions, stats | _transition(info)
 
 
-def _chees_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _chees_gradients(options: Options) -> Gradients:
     return 1, options["max_leapfrog_steps"]
 
 

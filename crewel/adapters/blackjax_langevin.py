@@ -6,7 +6,7 @@ for each parameter, Stan's windows estimate it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,16 @@ import jax.numpy as jnp
 
 from crewel.adapters.blackjax import BACKEND
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Key,
+    Options,
+    Position,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 _AVERAGING = ("target", "t0", "gamma", "kappa")
 
@@ -28,7 +37,7 @@ class _State(NamedTuple):
     index: Any
 
 
-def _tools(options: Mapping[str, Any]) -> tuple[Any, Any]:
+def _tools(options: Options) -> tuple[Any, Any]:
     """BlackJAX's dual averaging and its diagonal metric, each `(init, update, final)`."""
     from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
     from blackjax.adaptation.step_size import dual_averaging_adaptation
@@ -53,25 +62,25 @@ class _Kernel(NamedTuple):
     stats: Callable[[Any], dict[str, Any]]
 
 
-def _mala_init(target: Target, _, position: Position) -> Any:
+def _mala_init(target: Target, _, position: Position) -> State:
     import blackjax
 
     return blackjax.mala.init(position, target.log_density)
 
 
-def _mala(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> Any:
+def _mala(target: Target, key: Key, state: _State, step_size: Any, /, **_: Any) -> Any:
     import blackjax
 
     return blackjax.mala.build_kernel()(key, state.inner, target.log_density, step_size)
 
 
-def _barker_init(target: Target, _, position: Position) -> Any:
+def _barker_init(target: Target, _, position: Position) -> State:
     import blackjax
 
     return blackjax.barker.init(position, target.log_density)
 
 
-def _barker(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> Any:
+def _barker(target: Target, key: Key, state: _State, step_size: Any, /, **_: Any) -> Any:
     import blackjax
 
     # Here alone, BlackJAX scales the proposal by the square root of the mass matrix rather than of
@@ -81,14 +90,22 @@ def _barker(target: Target, key, state: _State, step_size: Any, /, **_: Any) -> 
     return kernel(key, state.inner, target.log_density, step_size, swapped)
 
 
-def _ghmc_init(target: Target, key, position: Position) -> Any:
+def _ghmc_init(target: Target, key: Key, position: Position) -> State:
     import blackjax
 
     return blackjax.ghmc.init(position, target.log_density, key)
 
 
 def _ghmc(
-    target: Target, key, state: _State, step_size: Any, /, *, alpha, delta, **options: Any
+    target: Target,
+    key: Key,
+    state: _State,
+    step_size: Any,
+    /,
+    *,
+    alpha: Any,
+    delta: Any,
+    **options: Any,
 ) -> Any:
     import blackjax
 
@@ -98,11 +115,11 @@ def _ghmc(
     return kernel(key, state.inner, target.log_density, step_size, scale, alpha, delta)
 
 
-def _nothing(_: Any) -> dict[str, Any]:
+def _nothing(_: Any) -> Stats:
     return {}
 
 
-def _energy(info: Any) -> dict[str, Any]:
+def _energy(info: Any) -> Stats:
     return {"energy": info.energy, "diverging": info.is_divergent}
 
 
@@ -116,13 +133,13 @@ _KERNELS = {
 def _init(
     kernel: _Kernel,
     target: Target,
-    key,
+    key: Key,
     position: Position,
     num_warmup: int,
     /,
     *,
-    step_size,
-    **options,
+    step_size: Any,
+    **options: Any,
 ) -> _State:
     averaging, metric = _tools(options)
     size = sum(leaf.size for leaf in jax.tree.leaves(position))
@@ -133,7 +150,15 @@ def _init(
 
 
 def _update(
-    kernel: _Kernel, target: Target, key, state: _State, num_warmup: int, /, *, step_size, **options
+    kernel: _Kernel,
+    target: Target,
+    key: Key,
+    state: _State,
+    num_warmup: int,
+    /,
+    *,
+    step_size: Any,
+    **options: Any,
 ) -> _State:
     """Move once and adapt; the state's `step_size` is the average, which sampling will use."""
     averaging, metric = _tools(options)
@@ -155,7 +180,9 @@ def _where(condition: Any, a: Any, b: Any) -> Any:
     return jax.tree.map(lambda x, y: jnp.where(condition, x, y), a, b)
 
 
-def _step(kernel: _Kernel, target: Target, key, state: _State, /, *, step_size, **options):
+def _step(
+    kernel: _Kernel, target: Target, key: Key, state: _State, /, *, step_size: Any, **options: Any
+) -> tuple[_State, Position, Stats]:
     inner, info = kernel.move(target, key, state, state.step_size, **options)
     common = {
         "lp": inner.logdensity,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import ceil
 from typing import Any
 
@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from crewel.adapters.blackjax import BACKEND, fresh_length, trajectory
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Position, Target
+from crewel.core.protocol import Algorithm, Gradients, Key, Options, Position, State, Stats, Target
 
 
-def _mclmc_warmup(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
+def _mclmc_warmup(
+    target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     import blackjax
 
     key_init, key_tune = jax.random.split(key)
@@ -30,7 +32,7 @@ def _mclmc_warmup(target: Target, key, position: Position, num_warmup: int, **op
     return state, tuned
 
 
-def _mclmc_step(target: Target, key, state: Any, **_: Any):
+def _mclmc_step(target: Target, key: Key, state: State, **_: Any) -> tuple[State, Position, Stats]:
     import blackjax
 
     inner, tuned = state
@@ -64,14 +66,14 @@ def _adjusted_kernel(divergence_threshold: float) -> Callable[..., Any]:
 
 def _adjusted_warmup(
     target: Target,
-    key,
+    key: Key,
     position: Position,
     num_warmup: int,
     /,
     *,
     divergence_threshold: float = 1000,
     **options: Any,
-) -> Any:
+) -> State:
     import blackjax
     from blackjax.adaptation.mclmc_adaptation import MCLMCAdaptationState
 
@@ -94,8 +96,8 @@ def _adjusted_warmup(
 
 
 def _adjusted_step(
-    target: Target, key, state: Any, /, *, divergence_threshold: float = 1000, **_: Any
-):
+    target: Target, key: Key, state: State, /, *, divergence_threshold: float = 1000, **_: Any
+) -> tuple[State, Position, Stats]:
     inner, tuned = state
     inner, info = _adjusted_kernel(divergence_threshold)(
         key,
@@ -116,7 +118,7 @@ def _adjusted_step(
 _MCLMC_GRADIENTS = (2, 2)  # per step of the isokinetic McLachlan integrator
 
 
-def _adjusted_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _adjusted_gradients(options: Options) -> Gradients:
     # Lengths are uniform with that mean, so at most twice the mean.
     return 2, 2 * ceil(2 * options["target_num_integration_steps"])
 

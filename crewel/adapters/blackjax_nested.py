@@ -15,16 +15,25 @@ import numpy as np
 
 from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.blackjax_smc import log_likelihood, log_prior
-from crewel.core.compiling import Frozen, compile_all, program, thaw
+from crewel.core.compiling import Frozen, Static, compile_all, program, thaw
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, EngineResult, Position, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Array,
+    EngineResult,
+    Key,
+    Options,
+    Position,
+    State,
+    Target,
+)
 
 STRETCH = 16  # a stretch shrinks the prior's volume by a factor of at most exp(STRETCH)
 _REST = np.log(0.01)  # log of the live points' share of the evidence at which to stop
 _VOLUMES = 100  # simulated sequences of volumes, for the error of the evidence
 
 
-def _sampler(target: Target, options: dict[str, Any]) -> Any:
+def _sampler(target: Target, options: Options) -> Any:
     import blackjax
 
     return blackjax.nss(
@@ -34,22 +43,24 @@ def _sampler(target: Target, options: dict[str, Any]) -> Any:
     )
 
 
-def _begin(static: Any, target: Target, arrays: list[Any], key, positions: Position) -> Any:
+def _begin(
+    static: Static, target: Target, arrays: list[Array], key: Key, positions: Position
+) -> State:
     return _sampler(target, thaw(static, arrays)).init(positions, key)
 
 
-def _climb(static: Any, target: Target, arrays: list[Any], key, state: Any) -> Any:
+def _climb(static: Static, target: Target, arrays: list[Array], key: Key, state: State) -> Any:
     """Run one stretch; return `(state, dead points, their number, whether the run is done)`."""
     options = thaw(static, arrays)
     step = _sampler(target, options).step
     live = state.particles.loglikelihood.shape[0]
     most = -(-STRETCH * live // options["num_delete"])
 
-    def unfinished(state):
+    def unfinished(state: State):
         rest = state.integrator.logZ_live
         return rest - jnp.logaddexp(state.integrator.logZ, rest) > _REST
 
-    def advance(carry):
+    def advance(carry: tuple[State, Any, Any]) -> tuple[State, Any, Any]:
         state, dead, index = carry
         state, info = step(jax.random.fold_in(key, index), state)
         dead = jax.tree.map(lambda all_, new: all_.at[index].set(new), dead, info.particles)
@@ -66,7 +77,7 @@ def _climb(static: Any, target: Target, arrays: list[Any], key, state: Any) -> A
     return state, dead, count * options["num_delete"], ~unfinished(state)
 
 
-def _weigh(number: int, key, points: Any, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weigh(number: int, key: Key, points: Any, real: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw `number` indices of points by weight; also return a log evidence per volume sequence.
 
     This runs on the host, because BlackJAX's count of the live points cannot be compiled with the
@@ -94,7 +105,7 @@ def _weigh(number: int, key, points: Any, real: np.ndarray) -> tuple[np.ndarray,
 
 def _run(
     target: Target,
-    keys,
+    keys: Key,
     positions: Position,
     _: int,
     num_draws: int,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,7 +13,17 @@ from crewel.adapters import step_size as steps
 from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.sgmcmc import NOISE, OPTIONS, Kind, step, warmup
 from crewel.core.families import SGMCMC
-from crewel.core.protocol import SEPARATE, Algorithm, Target
+from crewel.core.protocol import (
+    SEPARATE,
+    Algorithm,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    State,
+    Stats,
+    Target,
+)
 
 # --- Langevin -----------------------------------------------------------------------------------
 
@@ -23,11 +33,19 @@ def nothing(*_: Any, **__: Any) -> tuple[()]:
     return ()
 
 
-def _langevin(found: steps.Pilot, **_: Any) -> Any:
+def _langevin(found: steps.Pilot, **_: Any) -> jax.Array:
     return steps.langevin(found)
 
 
-def _sgld(target: Target, key, position, inner, size, temperature, **_: Any):
+def _sgld(
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: State,
+    size: jax.Array,
+    temperature: jax.Array,
+    **_: Any,
+) -> tuple[Position, State, Stats]:
     import blackjax
 
     value, gradient = jax.value_and_grad(target.log_density)(position)
@@ -42,18 +60,28 @@ SGLD = Kind(nothing, _sgld, _langevin)
 class Contour(NamedTuple):
     """The estimated weights of the energy's partitions, and the partition of the position."""
 
-    energy_pdf: Any
-    energy_idx: Any
+    energy_pdf: jax.Array
+    energy_idx: jax.Array
 
 
-def _csgld_begin(target: Target, key, position, *, num_partitions: int, **_: Any) -> Contour:
+def _csgld_begin(
+    target: Target, key: Key, position: Position, *, num_partitions: int, **_: Any
+) -> Contour:
     import blackjax
 
     state = blackjax.csgld.init(position, num_partitions)
     return Contour(state.energy_pdf, jnp.int32(state.energy_idx))
 
 
-def _csgld(target: Target, key, position, inner, size, temperature, **options: Any):
+def _csgld(
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: State,
+    size: jax.Array,
+    temperature: jax.Array,
+    **options: Any,
+) -> tuple[Position, Contour, Stats]:
     import blackjax
     from blackjax.sgmcmc.csgld import ContourSGLDState
 
@@ -82,7 +110,15 @@ CSGLD = Kind(_csgld_begin, _csgld, _langevin)
 # --- with momentum ------------------------------------------------------------------------------
 
 
-def _sghmc(target: Target, key, position, inner, size, temperature, **options: Any):
+def _sghmc(
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: State,
+    size: jax.Array,
+    temperature: jax.Array,
+    **options: Any,
+) -> tuple[Position, State, Stats]:
     import blackjax
 
     kernel = blackjax.sghmc.build_kernel(options["alpha"], options["beta"])
@@ -99,21 +135,29 @@ def _sghmc(target: Target, key, position, inner, size, temperature, **options: A
     return position, inner, {}
 
 
-def _sghmc_auto(found: steps.Pilot, *, num_integration_steps: int, **_: Any) -> Any:
+def _sghmc_auto(found: steps.Pilot, *, num_integration_steps: int, **_: Any) -> jax.Array:
     return steps.hamiltonian(found, num_integration_steps)
 
 
 SGHMC = Kind(nothing, _sghmc, _sghmc_auto)
 
 
-def _sgnht_begin(target: Target, key, position, *, alpha: float, **_: Any) -> Any:
+def _sgnht_begin(target: Target, key: Key, position: Position, *, alpha: float, **_: Any) -> State:
     import blackjax
 
     state = blackjax.sgnht.init(position, key, jnp.asarray(alpha, float))
     return state.momentum, state.xi
 
 
-def _sgnht(target: Target, key, position, inner, size, temperature, **options: Any):
+def _sgnht(
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: State,
+    size: jax.Array,
+    temperature: jax.Array,
+    **options: Any,
+) -> tuple[Position, State, Stats]:
     import blackjax
     from blackjax.sgmcmc.sgnht import SGNHTState
 
@@ -124,7 +168,7 @@ def _sgnht(target: Target, key, position, inner, size, temperature, **options: A
     return state.position, (state.momentum, state.xi), {"lp_estimate": value}
 
 
-def _sgnht_auto(found: steps.Pilot, **_: Any) -> Any:
+def _sgnht_auto(found: steps.Pilot, **_: Any) -> jax.Array:
     return steps.hamiltonian(found)
 
 
@@ -134,14 +178,22 @@ SGNHT = Kind(_sgnht_begin, _sgnht, _sgnht_auto)
 # --- in cycles ----------------------------------------------------------------------------------
 
 
-def cosine(size, step, temperature, *, cycle_length: int, exploration: float, **_: Any):
+def cosine(
+    size: jax.Array,
+    step: jax.Array,
+    temperature: float | jax.Array,
+    *,
+    cycle_length: int,
+    exploration: float,
+    **_: Any,
+) -> tuple[jax.Array, jax.Array]:
     """The cosine schedule of Zhang et al. 2020: long steps without noise, then short noisy ones."""
     through = (step % cycle_length) / cycle_length
     size = size * (jnp.cos(jnp.pi * through) + 1) / 2
     return size, jnp.where(through < exploration, 0.0, temperature)
 
 
-def _cycle(options: Mapping[str, Any]) -> tuple[int, int]:
+def _cycle(options: Options) -> tuple[int, int]:
     length, exploration = options["cycle_length"], options["exploration"]
     if isinstance(length, bool) or not isinstance(length, int) or length < 1:
         raise ValueError(f"`cycle_length` must be an integer of at least 1, got {length!r}.")
@@ -150,13 +202,20 @@ def _cycle(options: Mapping[str, Any]) -> tuple[int, int]:
     return length, -int(-exploration * length // 1)
 
 
-def _cyclical_auto(auto: Any, limit: Any, found: steps.Pilot, *, exploration: float, **options):
+def _cyclical_auto(
+    auto: Callable[..., jax.Array],
+    limit: Callable[[jax.Array], jax.Array],
+    found: steps.Pilot,
+    *,
+    exploration: float,
+    **options: Any,
+) -> jax.Array:
     # The first step that samples meets the criterion, and the longest step is stable.
     share = (jnp.cos(jnp.pi * exploration) + 1) / 2
     return jnp.minimum(auto(found, **options) / share, limit(found.curvature))
 
 
-def _cyclical(kind: Kind, limit: Any) -> Kind:
+def _cyclical(kind: Kind, limit: Callable[[jax.Array], jax.Array]) -> Kind:
     return kind._replace(auto=partial(_cyclical_auto, kind.auto, limit), at=cosine)
 
 
@@ -167,7 +226,7 @@ CYCLICAL_SGHMC = _cyclical(SGHMC, lambda curvature: 1 / jnp.sqrt(curvature))
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def _trajectory(options: Mapping[str, Any]) -> tuple[float, float]:
+def _trajectory(options: Options) -> Gradients:
     return options["num_integration_steps"], options["num_integration_steps"]
 
 
@@ -175,6 +234,7 @@ def row(
     name: str, kernel: str, kind: Kind, summary: str, reference: str, **fields: Any
 ) -> Algorithm:
     """A row that runs `blackjax.sgmcmc.<kernel>` the way `kind` says."""
+    shared: dict[str, Any] = {"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": (1, 1)}
     return Algorithm(
         name=f"blackjax_{name}",
         family=SGMCMC,
@@ -186,7 +246,7 @@ def row(
         step=partial(step, kind),
         needs=SEPARATE,
         defaults=OPTIONS | fields.pop("defaults", {}),
-        **({"warmup": warmup(kind), "bias": f"{NOISE}.", "gradients": (1, 1)} | fields),
+        **(shared | fields),
     )
 
 

@@ -12,10 +12,19 @@ from jax.flatten_util import ravel_pytree
 from crewel.adapters.blackjax import BACKEND
 from crewel.adapters.blackjax_smc import log_likelihood, log_prior
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Key,
+    Position,
+    PyTree,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 
-def _coordinates(target: Target, key, state: Any, **options: Any):
+def _coordinates(target: Target, key: Key, state: State, **options: Any) -> tuple[State, Stats]:
     from blackjax.mcmc import slice as slices
 
     kernel = slices.build_coordinate_kernel(**options)
@@ -23,10 +32,10 @@ def _coordinates(target: Target, key, state: Any, **options: Any):
     return state, {"lp": state.logdensity, "n_steps": info.num_shrink}
 
 
-def _ellipse(target: Target, key, state: Any):
+def _ellipse(target: Target, key: Key, state: State) -> tuple[State, Stats]:
     import blackjax
 
-    def flat(tree: Any) -> jax.Array:
+    def flat(tree: PyTree) -> jax.Array:
         full = jax.tree.map(lambda p, leaf: jnp.broadcast_to(leaf, p.shape), state.position, tree)
         return ravel_pytree(full)[0]
 
@@ -38,13 +47,15 @@ def _ellipse(target: Target, key, state: Any):
     return state, {"lp": lp, "n_steps": info.subiter}
 
 
-def _coordinates_init(target: Target, key, position: Position, num_warmup: int, **_: Any) -> Any:
+def _coordinates_init(
+    target: Target, key: Key, position: Position, num_warmup: int, **_: Any
+) -> State:
     from blackjax.mcmc import slice as slices
 
     return slices.init(position, target.log_density)
 
 
-def _ellipse_init(target: Target, key, position: Position, num_warmup: int) -> Any:
+def _ellipse_init(target: Target, key: Key, position: Position, num_warmup: int) -> State:
     import blackjax
 
     return blackjax.elliptical_slice.init(position, partial(log_likelihood, target))
@@ -53,11 +64,15 @@ def _ellipse_init(target: Target, key, position: Position, num_warmup: int) -> A
 _MOVES = {"coordinates": _coordinates, "ellipse": _ellipse}
 
 
-def _update(move: str, target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
+def _update(
+    move: str, target: Target, key: Key, state: State, num_warmup: int, **options: Any
+) -> State:
     return _MOVES[move](target, key, state, **options)[0]
 
 
-def _step(move: str, target: Target, key, state: Any, **options: Any):
+def _step(
+    move: str, target: Target, key: Key, state: State, **options: Any
+) -> tuple[State, Position, Stats]:
     state, stats = _MOVES[move](target, key, state, **options)
     return state, state.position, {k: jnp.asarray(v) for k, v in stats.items()}
 

@@ -7,6 +7,7 @@ the particles at power 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 
 from crewel.adapters.blackjax import BACKEND
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Position, Target
+from crewel.core.protocol import Algorithm, Key, Position, State, Stats, Target
 
 STAGES = 1000  # the most; if they do not suffice, the evidence is NaN
 _ACCEPTANCE = 0.8  # of the moves; each stage adjusts the step size toward it
@@ -41,7 +42,7 @@ class _State(NamedTuple):
 
 def _warmup(
     target: Target,
-    key,
+    key: Key,
     positions: Position,
     num_warmup: int,
     *,
@@ -60,7 +61,13 @@ def _warmup(
     smc = blackjax.adaptive_tempered_smc
     move = blackjax.hmc.build_kernel()
 
-    def step_fn(key, state, log_density, step_size, inverse_mass_matrix):
+    def step_fn(
+        key: Key,
+        state: State,
+        log_density: Callable[[Position], jax.Array],
+        step_size: jax.Array,
+        inverse_mass_matrix: jax.Array,
+    ) -> Any:
         return move(key, state, log_density, step_size, inverse_mass_matrix, num_integration_steps)
 
     kernel = smc.build_kernel(
@@ -73,11 +80,11 @@ def _warmup(
         **options,
     )
 
-    def unfinished(carry):
+    def unfinished(carry: tuple[Any, ...]) -> jax.Array:
         state, *_, stage = carry
         return (state.tempering_param < 1) & (stage < STAGES)
 
-    def advance(carry):
+    def advance(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         state, step_size, metric, evidence, stage = carry
         parameters = {"step_size": step_size[None], "inverse_mass_matrix": metric[None]}
         state, info = kernel(jax.random.fold_in(key, stage), state, num_mcmc_steps, parameters)
@@ -102,14 +109,20 @@ def _warmup(
 
 
 def _step(
-    target: Target, key, state: _State, *, num_integration_steps: int, num_mcmc_steps: int, **_: Any
-):
+    target: Target,
+    key: Key,
+    state: _State,
+    *,
+    num_integration_steps: int,
+    num_mcmc_steps: int,
+    **_: Any,
+) -> tuple[_State, Position, Stats]:
     import blackjax
 
     move = blackjax.hmc.build_kernel()
 
-    def one(key, position):
-        def body(i, carry):
+    def one(key: Key, position: Position) -> tuple[Any, jax.Array, jax.Array]:
+        def body(i: jax.Array, carry: tuple[Any, ...]) -> tuple[Any, ...]:
             inner, accepted, diverged = carry
             inner, info = move(
                 jax.random.fold_in(key, i),

@@ -11,7 +11,16 @@ import jax.numpy as jnp
 
 from crewel.adapters.blackjax import BACKEND
 from crewel.core.families import VI
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Key,
+    Position,
+    PyTree,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 
 class _Fit(NamedTuple):
@@ -32,7 +41,7 @@ def _gaussian(kind: str, target: Target, options: dict[str, Any]) -> tuple[Any, 
 
 
 def _gaussian_init(
-    kind: str, target: Target, key, position: Position, num_warmup: int, **options
+    kind: str, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
 ) -> _Fit:
     algorithm, optimizer = _gaussian(kind, target, options)
     fit = algorithm.init(position)
@@ -43,14 +52,14 @@ def _gaussian_init(
 
 
 def _gaussian_update(
-    kind: str, target: Target, key, state: _Fit, num_warmup: int, **options
+    kind: str, target: Target, key: Key, state: _Fit, num_warmup: int, **options: Any
 ) -> _Fit:
     inner, info = _gaussian(kind, target, options)[0].step(key, state.inner)
     return _Fit(inner, info.elbo)  # BlackJAX calls the loss that it minimizes `elbo`
 
 
 def _gaussian_step(
-    kind: str, density: str, target: Target, key, state: _Fit, **options: Any
+    kind: str, density: str, target: Target, key: Key, state: _Fit, **options: Any
 ) -> tuple[_Fit, Position, dict[str, jax.Array]]:
     from blackjax import vi
 
@@ -61,14 +70,16 @@ def _gaussian_step(
 
 
 def _pathfinder_warmup(
-    target: Target, key, position: Position, num_warmup: int, **options: Any
-) -> Any:
+    target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     import blackjax
 
     return blackjax.pathfinder.approximate(key, target.log_density, position, **options)[0]
 
 
-def _pathfinder_step(target: Target, key, state: Any, **_: Any):
+def _pathfinder_step(
+    target: Target, key: Key, state: State, **_: Any
+) -> tuple[State, Position, Stats]:
     import blackjax
 
     position, log_q = blackjax.pathfinder.sample(key, state)
@@ -87,11 +98,13 @@ class _Pool(NamedTuple):
     pareto_k: jax.Array
 
 
-def _multi_warmup(target: Target, key, positions: Position, num_warmup: int, **options) -> _Pool:
+def _multi_warmup(
+    target: Target, key: Key, positions: Position, num_warmup: int, **options: Any
+) -> _Pool:
     import blackjax
     from blackjax.vi.multipathfinder import MultipathfinderState, psis_weights
 
-    def path(key_and_position):
+    def path(key_and_position: tuple[Key, Position]) -> PyTree:
         one, position = key_and_position
         alone = jax.tree.map(lambda leaf: leaf[None], position)
         state, _ = blackjax.multipathfinder(target.log_density).init(one, alone, **options)
@@ -107,11 +120,11 @@ def _multi_warmup(target: Target, key, positions: Position, num_warmup: int, **o
     return _Pool(samples, logp, *weights)
 
 
-def _multi_step(target: Target, key, pool: _Pool, **_: Any):
+def _multi_step(target: Target, key: Key, pool: _Pool, **_: Any):
     chains, size = pool.lp.shape[0], pool.lp.size
     chosen = jax.random.choice(key, size, (chains,), p=jnp.exp(pool.log_weights))
 
-    def choose(leaf):
+    def choose(leaf: jax.Array):
         return leaf.reshape(size, *leaf.shape[2:])[chosen]
 
     stats = {"lp": choose(pool.lp), "pareto_k": jnp.broadcast_to(pool.pareto_k, (chains,))}
@@ -126,7 +139,9 @@ def _svgd(target: Target, options: dict[str, Any]) -> Any:
     return blackjax.svgd(jax.grad(target.log_density), **options)
 
 
-def _svgd_init(target: Target, key, positions: Position, num_warmup: int, **options: Any) -> Any:
+def _svgd_init(
+    target: Target, key: Key, positions: Position, num_warmup: int, **options: Any
+) -> State:
     if jax.tree.leaves(positions)[0].shape[0] < 2:
         raise ValueError(
             "`blackjax_svgd` needs at least two particles, because they repel each other. "
@@ -135,11 +150,13 @@ def _svgd_init(target: Target, key, positions: Position, num_warmup: int, **opti
     return _svgd(target, options).init(positions, {"length_scale": jnp.ones(())})
 
 
-def _svgd_update(target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
+def _svgd_update(target: Target, key: Key, state: State, num_warmup: int, **options: Any) -> State:
     return _svgd(target, options).step(state)
 
 
-def _svgd_step(target: Target, key, state: Any, **options: Any):
+def _svgd_step(
+    target: Target, key: Key, state: State, **options: Any
+) -> tuple[State, Position, Stats]:
     state = _svgd(target, options).step(state)
     return state, state.particles, {"lp": jax.vmap(target.log_density)(state.particles)}
 

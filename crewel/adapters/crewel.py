@@ -12,14 +12,14 @@ from crewel.adapters import step_size as steps
 from crewel.adapters.sgmcmc import NOISE, OPTIONS, Kind, step, warmup
 from crewel.core.families import SGMCMC
 from crewel.core.minibatch import random_batch
-from crewel.core.protocol import SEPARATE, Algorithm, Backend, Target
+from crewel.core.protocol import SEPARATE, Algorithm, Backend, Key, Position, Stats, Target
 
 BACKEND = Backend("crewel", "crewel")
 
 # --- SGLD with the preconditioner of RMSprop ------------------------------------------------------
 
 
-def preconditioner(square: Any, *, decay: float = 0.99, damping: float = 1e-5) -> Any:
+def preconditioner(square: Position, *, decay: float = 0.99, damping: float = 1e-5) -> Position:
     """The preconditioner of RMSprop, one number per parameter.
 
     Args:
@@ -30,12 +30,22 @@ def preconditioner(square: Any, *, decay: float = 0.99, damping: float = 1e-5) -
     return jax.tree.map(lambda leaf: 1 / (damping + jnp.sqrt(leaf)), square)
 
 
-def _psgld_begin(target: Target, key, position, **_: Any) -> Any:
+def _psgld_begin(target: Target, key: Key, position: Position, **_: Any) -> Position:
     gradient = jax.grad(random_batch(target, key).log_density)(position)
     return jax.tree.map(lambda leaf: (leaf / target.num_data) ** 2, gradient)
 
 
-def _psgld(target: Target, key, position, square, size, temperature, *, decay, damping):
+def _psgld(
+    target: Target,
+    key: Key,
+    position: Position,
+    square: Position,
+    size: jax.Array,
+    temperature: jax.Array,
+    *,
+    decay: float,
+    damping: float,
+) -> tuple[Position, Position, Stats]:
     value, gradient = jax.value_and_grad(target.log_density)(position)
     square = jax.tree.map(
         lambda s, g: decay * s + (1 - decay) * (g / target.num_data) ** 2, square, gradient
@@ -43,7 +53,7 @@ def _psgld(target: Target, key, position, square, size, temperature, *, decay, d
     leaves, structure = jax.tree.flatten(position)
     keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
 
-    def move(z, g, m, k):
+    def move(z: jax.Array, g: jax.Array, m: jax.Array, k: Key) -> jax.Array:
         noise = jax.random.normal(k, z.shape, z.dtype)
         return z + size * m * g + jnp.sqrt(2 * size * temperature * m) * noise
 
@@ -51,11 +61,11 @@ def _psgld(target: Target, key, position, square, size, temperature, *, decay, d
     return position, square, {"lp_estimate": value}
 
 
-def _psgld_auto(found: steps.Pilot, **_: Any) -> Any:
+def _psgld_auto(found: steps.Pilot, **_: Any) -> jax.Array:
     return steps.langevin(found)
 
 
-def _psgld_scale(square, *, damping, **_: Any) -> Any:
+def _psgld_scale(square: Position, *, damping: float, **_: Any) -> Position:
     return jax.tree.map(jnp.sqrt, preconditioner(square, damping=damping))
 
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from crewel.adapters import vectors
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Backend, EngineResult, Position, Target
+from crewel.core.protocol import Algorithm, Backend, EngineResult, Key, Options, Position, Target
 
 BACKEND = Backend("flowmc", "flowMC", extra="flowmc")
 
@@ -28,14 +28,14 @@ def _log_density(z: jax.Array, data: dict[str, Any]) -> jax.Array:
     return vectors.density(data["target"], data["like"], z)
 
 
-def _rqspline(local: str, options: dict[str, Any], **filled: Any) -> Any:
+def _rqspline(local: str, options: Options, **filled: Any) -> Any:
     """The bundle that flowMC provides for the local sampler `local` and a spline flow."""
     from crewel.core.backends import resolve
 
     return resolve(_BUNDLE.format(local))(logpdf=_log_density, **filled, **options)
 
 
-def _realnvp(local: str, options: dict[str, Any], **filled: Any) -> Any:
+def _realnvp(local: str, options: Options, **filled: Any) -> Any:
     """The same bundle with RealNVP, an affine flow, in place of the spline."""
     from flowMC.resource.kernel.NF_proposal import NFProposal
     from flowMC.resource.model.nf_model.realNVP import RealNVP
@@ -59,7 +59,7 @@ def _run(
     bundle_of: Any,
     local: str,
     target: Target,
-    keys: Any,
+    keys: Key,
     positions: Position,
     num_warmup: int,
     num_draws: int,

@@ -11,25 +11,29 @@ from typing import Any
 import jax
 
 from crewel.core.families import OPTIMIZE
-from crewel.core.protocol import Algorithm, Backend, Position, Target
+from crewel.core.protocol import Algorithm, Backend, Key, Options, Position, State, Stats, Target
 
 BACKEND = Backend("jaxopt", "jaxopt", extra="jaxopt")
 
 
-def _solver(kind: str, target: Target, options: dict[str, Any]) -> Any:
+def _solver(kind: str, target: Target, options: Options) -> Any:
     import jaxopt
 
-    def objective(z):
+    def objective(z: Position):
         return -target.log_density(z) / target.num_data
 
     return getattr(jaxopt, kind)(objective, **options)
 
 
-def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+def _init(
+    kind: str, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     return position, _solver(kind, target, options).init_state(position)
 
 
-def _step(kind: str, target: Target, key, state: Any, **options):
+def _step(
+    kind: str, target: Target, key: Key, state: State, **options: Any
+) -> tuple[State, Position, Stats]:
     solver = _solver(kind, target, options)
     position, inner = jax.lax.cond(
         state[1].error > solver.tol,

@@ -10,7 +10,18 @@ import jax
 import jax.numpy as jnp
 
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Backend, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Backend,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 BACKEND = Backend("numpyro", "numpyro")
 
@@ -21,23 +32,27 @@ def _kernel(kind: str, target: Target, **options: Any) -> Any:
     return getattr(infer, kind)(potential_fn=lambda z: -target.log_density(z), **options)
 
 
-def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+def _init(
+    kind: str, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     kernel = _kernel(kind, target, **options)
     state = kernel.init(key, num_warmup, init_params=position, model_args=(), model_kwargs={})
     return jax.tree.map(jnp.asarray, state._replace(rng_key=None))  # some are Python floats
 
 
-def _advance(kernel: Any, num_warmup: int, key, state: Any) -> Any:
+def _advance(kernel: Any, num_warmup: int, key: Key, state: State) -> Any:
     # `init` tells the kernel its schedule; what it computes is unused and compiled away.
     kernel.init(key, num_warmup, init_params=state.z, model_args=(), model_kwargs={})
     return kernel.sample(state._replace(rng_key=key), (), {})._replace(rng_key=None)
 
 
-def _update(kind: str, target: Target, key, state: Any, num_warmup: int, **options) -> Any:
+def _update(
+    kind: str, target: Target, key: Key, state: State, num_warmup: int, **options: Any
+) -> State:
     return _advance(_kernel(kind, target, **options), num_warmup, key, state)
 
 
-def _trajectory(state: Any) -> dict[str, Any]:
+def _trajectory(state: State) -> Stats:
     """HMC's statistics of a transition."""
     return {
         "energy": state.energy,
@@ -47,19 +62,19 @@ def _trajectory(state: Any) -> dict[str, Any]:
     }
 
 
-def _tree(state: Any) -> dict[str, Any]:
+def _tree(state: State) -> Stats:
     """NUTS's statistics of a transition."""
     # A tree of depth d has at most 2^d - 1 leaves, so the depth is the number of its bits.
     depth = 32 - jax.lax.clz(state.num_steps.astype("int32"))
     return _trajectory(state) | {"tree_depth": depth}
 
 
-def _proposal(state: Any) -> dict[str, Any]:
+def _proposal(state: State) -> Stats:
     """The Barker proposal's statistics of a transition."""
     return {"step_size": state.adapt_state.step_size}
 
 
-def _replacement(state: Any) -> dict[str, Any]:
+def _replacement(state: State) -> Stats:
     """Sample-adaptive MCMC's statistics of a transition."""
     return {"diverging": state.diverging}
 
@@ -72,21 +87,21 @@ def _step(
     stats: Callable[[Any], dict[str, Any]],
     frozen: Mapping[str, Any],
     target: Target,
-    key,
-    state: Any,
-    **options,
-):
+    key: Key,
+    state: State,
+    **options: Any,
+) -> tuple[State, Position, Stats]:
     state = _advance(_kernel(kind, target, **options | dict(frozen)), 0, key, state)
     common = {"lp": -state.potential_energy, "acceptance_rate": state.accept_prob}
     return state, state.z, common | stats(state)
 
 
-def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _nuts_gradients(options: Options) -> Gradients:
     depth = options["max_tree_depth"]  # one number, or a pair for warm-up and sampling
     return 1, 2 ** max(depth if isinstance(depth, tuple) else (depth,)) - 1
 
 
-def hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def hmc_gradients(options: Options) -> Gradients:
     """The fewest and the most gradients in a transition of HMC, for forecasts."""
     # Without a number of steps, it depends on the step size, which is not known yet.
     steps = options["num_steps"]

@@ -10,11 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters.numpyro import row
-from crewel.core.protocol import Position, Target
+from crewel.core.protocol import Key, Options, Position, State, Stats, Target
 from crewel.core.trees import strong
 
 
-def _started(kind: str, target: Target, key, positions: Position, num_warmup: int, options) -> Any:
+def _started(
+    kind: str, target: Target, key: Key, positions: Position, num_warmup: int, options: Options
+) -> tuple[Any, State]:
     """A kernel that knows its chains and its schedule, and its initial state."""
     from numpyro import infer
 
@@ -24,16 +26,20 @@ def _started(kind: str, target: Target, key, positions: Position, num_warmup: in
     return kernel, kernel.init(keys, num_warmup, init_params=positions)
 
 
-def _without_keys(state: Any) -> Any:
+def _without_keys(state: State) -> State:
     inner = jax.tree.map(jnp.asarray, state.inner_state._replace(rng_key=None))
     return state._replace(inner_state=inner, rng_key=None)
 
 
-def _init(kind: str, target: Target, key, positions: Position, num_warmup: int, **options) -> Any:
+def _init(
+    kind: str, target: Target, key: Key, positions: Position, num_warmup: int, **options: Any
+) -> State:
     return _without_keys(_started(kind, target, key, positions, num_warmup, options)[1])
 
 
-def _update(kind: str, target: Target, key, state: Any, num_warmup: int, **options) -> Any:
+def _update(
+    kind: str, target: Target, key: Key, state: State, num_warmup: int, **options: Any
+) -> State:
     key, inner_key = jax.random.split(key)
     kernel, _ = _started(kind, target, key, state.z, num_warmup, options)
     inner = state.inner_state._replace(rng_key=inner_key)
@@ -45,21 +51,21 @@ def _step(
     stats: Callable[[Any], dict[str, Any]],
     frozen: Mapping[str, Any],
     target: Target,
-    key,
-    state: Any,
-    **options,
-):
+    key: Key,
+    state: State,
+    **options: Any,
+) -> tuple[State, Position, Stats]:
     state = _update(kind, target, key, state, 0, **options | dict(frozen))
     lp = jax.vmap(target.log_density)(state.z)
     shared = {name: jnp.full(lp.shape, value) for name, value in stats(state.inner_state).items()}
     return strong(state), state.z, {"lp": lp} | shared
 
 
-def _accepted(inner: Any) -> dict[str, Any]:
+def _accepted(inner: State) -> Stats:
     return {"acceptance_rate": inner.accept_prob}  # of the second half of the ensemble
 
 
-def _nothing(_: Any) -> dict[str, Any]:
+def _nothing(_: Any) -> Stats:
     return {}
 
 

@@ -18,7 +18,17 @@ from jax.scipy.optimize import minimize
 from crewel.adapters.numpyro import BACKEND, hmc_gradients
 from crewel.core.families import SGMCMC
 from crewel.core.minibatch import take
-from crewel.core.protocol import SEPARATE, Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    SEPARATE,
+    Algorithm,
+    Key,
+    Options,
+    Position,
+    State,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 from crewel.core.trees import leaf_paths, named_leaves
 
 PLATE = "rows of the batch"
@@ -40,7 +50,7 @@ def _program(target: Target, like: Position) -> None:
         numpyro.factor("likelihood", target.log_likelihood(params, take(target.data, rows)))
 
 
-def _kernel(center: Position, options: dict[str, Any]) -> Any:
+def _kernel(center: Position, options: Options) -> Any:
     from numpyro import infer
 
     inner = {k: v for k, v in options.items() if k not in ("num_blocks", "degree")}
@@ -55,13 +65,13 @@ def _mode(target: Target, position: Position) -> Position:
     return unravel(found.x)
 
 
-def _init(target: Target, key, position: Position, num_warmup: int, **options: Any) -> Any:
+def _init(target: Target, key: Key, position: Position, num_warmup: int, **options: Any) -> State:
     center = _mode(target, position)
     kernel = _kernel(center, options)
     return center, kernel.init(key, num_warmup, named_leaves(center), (target, center), {})
 
 
-def _advance(target: Target, key, state: Any, num_warmup: int, options: dict[str, Any]) -> Any:
+def _advance(target: Target, key: Key, state: State, num_warmup: int, options: Options) -> State:
     center, inner = state
     key, key_hmc = jax.random.split(key)
     kernel = _kernel(center, options)
@@ -71,11 +81,11 @@ def _advance(target: Target, key, state: Any, num_warmup: int, options: dict[str
     return center, kernel.sample(inner, (target, center), {})
 
 
-def _update(target: Target, key, state: Any, num_warmup: int, **options: Any) -> Any:
+def _update(target: Target, key: Key, state: State, num_warmup: int, **options: Any) -> State:
     return _advance(target, key, state, num_warmup, options)
 
 
-def _step(target: Target, key, state: Any, **options: Any):
+def _step(target: Target, key: Key, state: State, **options: Any) -> tuple[State, Position, Stats]:
     frozen = options | {"adapt_step_size": False, "adapt_mass_matrix": False}
     state = _advance(target, key, state, 0, frozen)
     center, inner = state

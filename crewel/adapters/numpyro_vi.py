@@ -16,7 +16,7 @@ from jax.flatten_util import ravel_pytree
 
 from crewel.adapters.numpyro import BACKEND
 from crewel.core.families import VI
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import Algorithm, Key, Options, Position, State, SteppedWarmup, Target
 
 
 class _Fit(NamedTuple):
@@ -30,7 +30,7 @@ class _Fit(NamedTuple):
 _RATES = {"AutoIAFNormal": 3e-3}  # at 1e-2 it diverges on a network of 172 weights
 
 
-def _svi(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
+def _svi(kind: str, target: Target, position: Position, options: Options) -> Any:
     import numpyro
     from numpyro import distributions as dist
     from numpyro import infer
@@ -50,19 +50,23 @@ def _svi(kind: str, target: Target, position: Position, options: dict[str, Any])
     return infer.SVI(model, guide, optim, infer.Trace_ELBO(**of_loss))
 
 
-def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+def _init(
+    kind: str, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     state = _svi(kind, target, position, options).init(key)
     return _Fit(state._replace(rng_key=None), jnp.zeros(()), position)
 
 
-def _ready(kind: str, target: Target, key, fit: _Fit, options: dict[str, Any]) -> Any:
+def _ready(kind: str, target: Target, key: Key, fit: _Fit, options: Options) -> Any:
     # `init` tells SVI and guide the shapes; what it computes is unused and compiled away.
     svi = _svi(kind, target, fit.start, options)
     svi.init(key)
     return svi
 
 
-def _update(kind: str, target: Target, key, fit: _Fit, num_warmup: int, **options) -> _Fit:
+def _update(
+    kind: str, target: Target, key: Key, fit: _Fit, num_warmup: int, **options: Any
+) -> _Fit:
     svi = _ready(kind, target, key, fit, options)
     state, loss = svi.update(fit.svi._replace(rng_key=key))
     return fit._replace(svi=state._replace(rng_key=None), loss=loss)
@@ -73,7 +77,7 @@ def _drawn(target: Target, fit: _Fit, z: jax.Array, log_q: jax.Array):
     return position, {"lp": target.log_density(position), "log_q": log_q}
 
 
-def _step(kind: str, target: Target, key, fit: _Fit, **options):
+def _step(kind: str, target: Target, key: Key, fit: _Fit, **options: Any):
     from numpyro import handlers
     from numpyro.infer.util import log_density
 
@@ -92,17 +96,21 @@ class _Laplace(NamedTuple):
     scale_tril: jax.Array
 
 
-def _laplace_init(kind: str, target: Target, key, position: Position, *args, **options) -> _Laplace:
+def _laplace_init(
+    kind: str, target: Target, key: Key, position: Position, *args: Any, **options: Any
+) -> _Laplace:
     fit = _init(kind, target, key, position, *args, **options)
     flat = ravel_pytree(position)[0]
     return _Laplace(fit, jnp.zeros((), bool), flat, jnp.zeros((flat.size, flat.size), flat.dtype))
 
 
-def _laplace_update(kind: str, target: Target, key, state: _Laplace, *args, **options) -> _Laplace:
+def _laplace_update(
+    kind: str, target: Target, key: Key, state: _Laplace, *args: Any, **options: Any
+) -> _Laplace:
     return state._replace(fit=_update(kind, target, key, state.fit, *args, **options))
 
 
-def _laplace_step(kind: str, target: Target, key, state: _Laplace, **options):
+def _laplace_step(kind: str, target: Target, key: Key, state: _Laplace, **options: Any):
     from numpyro import distributions as dist
 
     svi = _ready(kind, target, key, state.fit, options)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -14,7 +13,16 @@ import numpy as np
 from crewel.adapters import vectors
 from crewel.core.compiling import compile_all, program
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Backend, EngineResult, Position, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Backend,
+    EngineResult,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    Target,
+)
 
 BACKEND = Backend("nutpie", "nutpie", extra="nutpie")
 
@@ -51,7 +59,7 @@ def _model(logp: Any, start: np.ndarray) -> Any:
 
 def run(
     target: Target,
-    keys: Any,
+    keys: Key,
     positions: Position,
     num_warmup: int,
     num_draws: int,
@@ -110,7 +118,7 @@ def run(
     return EngineResult(vectors.split(draws, positions), stats)
 
 
-def _gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _gradients(options: Options) -> Gradients:
     return 1, 2 ** options["maxdepth"] - 1
 
 

@@ -13,18 +13,18 @@ import jax
 import jax.numpy as jnp
 
 from crewel.core.families import OPTIMIZE
-from crewel.core.protocol import Algorithm, Backend, Position, Target
+from crewel.core.protocol import Algorithm, Backend, Key, Options, Position, PyTree, State, Target
 
 BACKEND = Backend("optax", "optax")
 
 
-def _optimizer(path: str, options: dict[str, Any]) -> Any:
+def _optimizer(path: str, options: Options) -> Any:
     import optax
 
     return optax.with_extra_args_support(attrgetter(path)(optax)(**options))
 
 
-def _noise(path: str, key: Any) -> dict[str, Any]:
+def _noise(path: str, key: Key) -> dict[str, Any]:
     import optax
 
     if "key" in inspect.signature(attrgetter(path)(optax)).parameters:
@@ -32,21 +32,21 @@ def _noise(path: str, key: Any) -> dict[str, Any]:
     return {"seed": jax.random.randint(key, (), 0, 2**31 - 1)}  # before Optax 0.2.5
 
 
-def _vectors(tree: Any) -> Any:
+def _vectors(tree: PyTree) -> Any:
     return jax.tree.map(jnp.atleast_1d, tree)
 
 
 def _init(
     path: str,
     target: Target,
-    key,
+    key: Key,
     position: Position,
     num_warmup: int,
     *,
     noisy: bool = False,
     scalars: bool = True,
     **options: Any,
-) -> Any:
+) -> State:
     if noisy:
         options |= _noise(path, key)  # separate for each particle
     return position, _optimizer(path, options).init(position if scalars else _vectors(position))
@@ -55,8 +55,8 @@ def _init(
 def _step(
     path: str,
     target: Target,
-    key,
-    state: Any,
+    key: Key,
+    state: State,
     *,
     noisy: bool = False,
     scalars: bool = True,
@@ -67,7 +67,7 @@ def _step(
 
     # The mean over rows, so that learning rates have the same scale as in ordinary training.
     # Line searches require the objective to name `obj_fn`, the keyword that Sophia needs.
-    def objective(z, obj_fn=None):
+    def objective(z: Position, obj_fn: Any = None) -> jax.Array:
         return -target.log_density(z) / target.num_data
 
     if noisy:
@@ -103,7 +103,7 @@ def _row(
     **row: Any,
 ) -> Algorithm:
     """A row; `rate` is the default learning rate, `steps` and `budget` are for its test."""
-    path = path or name
+    path, shared = path or name, dict[str, Any](gradients=(1, 1))
     return Algorithm(
         name=f"optax_{name}",
         family=OPTIMIZE,
@@ -115,7 +115,7 @@ def _row(
         warmup=partial(_init, path, **quirks),
         defaults={} if rate is None else {"learning_rate": rate},
         test_budget={"num_steps": steps} | dict(budget),
-        **({"gradients": (1, 1)} | row),
+        **(shared | row),
     )
 
 

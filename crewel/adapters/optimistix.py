@@ -10,7 +10,17 @@ import jax
 import jax.numpy as jnp
 
 from crewel.core.families import OPTIMIZE
-from crewel.core.protocol import Algorithm, Backend, Position, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Backend,
+    Key,
+    Options,
+    Position,
+    PyTree,
+    State,
+    Stats,
+    Target,
+)
 
 BACKEND = Backend("optimistix", "optimistix", extra="optimistix")
 
@@ -27,7 +37,7 @@ def residual_form(residuals: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return residuals
 
 
-def _problem(target: Target, options: dict[str, Any]) -> tuple[Callable[..., Any], dict[str, Any]]:
+def _problem(target: Target, options: Options) -> tuple[Callable[..., Any], dict[str, Any]]:
     """The function the solver gets, `(position, args) -> (value, aux)`, and its own options."""
     own = dict(options)
     residuals = own.pop("residuals", None)
@@ -36,13 +46,13 @@ def _problem(target: Target, options: dict[str, Any]) -> tuple[Callable[..., Any
     return lambda z, _: (residuals(target.constrain(z)), None), own
 
 
-def _solver(kind: str, options: dict[str, Any]) -> Any:
+def _solver(kind: str, options: Options) -> Any:
     import optimistix
 
     return getattr(optimistix, kind)(**options)
 
 
-def _begin(kind: str, target: Target, position: Position, options: dict[str, Any]) -> Any:
+def _begin(kind: str, target: Target, position: Position, options: Options) -> State:
     """The solver, the problem, and the initial state, split into arrays and the rest."""
     import equinox
 
@@ -54,24 +64,28 @@ def _begin(kind: str, target: Target, position: Position, options: dict[str, Any
     return solver, problem, arrays, rest
 
 
-def _init(kind: str, target: Target, key, position: Position, num_warmup: int, **options) -> Any:
+def _init(
+    kind: str, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> Any:
     return position, _begin(kind, target, position, options)[2], jnp.zeros((), bool)
 
 
-def _step(kind: str, target: Target, key, state: Any, **options):
+def _step(
+    kind: str, target: Target, key: Key, state: State, **options: Any
+) -> tuple[State, Position, Stats]:
     import equinox
 
     position, arrays, done = state
     # Rebuild the part of the state that is code; whatever else this computes is compiled away.
     solver, problem, _, rest = _begin(kind, target, position, options)
 
-    def advance(position, arrays):
+    def advance(position: Position, arrays: PyTree) -> tuple[Position, PyTree, jax.Array]:
         inner = equinox.combine(arrays, rest)
         position, inner, _ = solver.step(problem, position, None, {}, inner, _TAGS)
         done, _ = solver.terminate(problem, position, None, {}, inner, _TAGS)
         return position, equinox.filter(inner, equinox.is_array), done
 
-    def stay(position, arrays):
+    def stay(position: Position, arrays: PyTree) -> tuple[Position, PyTree, jax.Array]:
         return position, arrays, jnp.ones((), bool)
 
     position, arrays, done = jax.lax.cond(done, stay, advance, position, arrays)
@@ -85,7 +99,7 @@ def _row(
     reference: str,
     *,
     option_sources: tuple[str, ...] = (),
-    **row,
+    **row: Any,
 ) -> Algorithm:
     return Algorithm(
         name=f"optimistix_{name}",

@@ -10,7 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters import step_size as steps
-from crewel.core.protocol import Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Key,
+    Position,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 NOISE = "No accept step, and a noisy gradient: both leave a bias that vanishes with the step size"
 OPTIONS = {"step_size": "auto", "temperature": 1.0}
@@ -28,8 +34,8 @@ class State(NamedTuple):
 
     position: Position
     inner: Any
-    step: Any
-    tuned: Any
+    step: jax.Array
+    tuned: jax.Array
 
 
 class Kind(NamedTuple):
@@ -45,13 +51,25 @@ class Kind(NamedTuple):
     """
 
     begin: Callable[..., Any]
-    move: Callable[..., Any]
-    auto: Callable[..., Any]
-    at: Callable[..., Any] = lambda size, step, temperature, **_: (size, temperature)
-    scale: Callable[..., Any] = lambda inner, **_: None
+    move: Callable[..., tuple[Position, Any, Stats]]
+    auto: Callable[..., jax.Array]
+    at: Callable[..., tuple[jax.Array, jax.Array]] = lambda size, step, temperature, **_: (
+        size,
+        temperature,
+    )
+    scale: Callable[..., Position | None] = lambda inner, **_: None
 
 
-def tune(kind: Kind, target: Target, key, position, inner, *, step_size, **options: Any) -> Any:
+def tune(
+    kind: Kind,
+    target: Target,
+    key: Key,
+    position: Position,
+    inner: Any,
+    *,
+    step_size: Any,
+    **options: Any,
+) -> jax.Array:
     """The step size that `"auto"` finds at a position; 0 for any other `step_size`."""
     steps.check(step_size)
     if not isinstance(step_size, str):
@@ -60,7 +78,9 @@ def tune(kind: Kind, target: Target, key, position, inner, *, step_size, **optio
     return kind.auto(steps.pilot(target, key, position, scale), **options)
 
 
-def init(kind: Kind, target: Target, key, position: Position, num_warmup: int, **options) -> State:
+def init(
+    kind: Kind, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
+) -> State:
     """The state before the first step."""
     key_begin, key_tune = jax.random.split(key)
     inner = kind.begin(target, key_begin, position, **options)
@@ -68,7 +88,16 @@ def init(kind: Kind, target: Target, key, position: Position, num_warmup: int, *
     return State(position, inner, jnp.int32(0), tuned)
 
 
-def step(kind: Kind, target: Target, key, state: State, *, step_size, temperature, **options):
+def step(
+    kind: Kind,
+    target: Target,
+    key: Key,
+    state: State,
+    *,
+    step_size: Any,
+    temperature: float | jax.Array,
+    **options: Any,
+) -> tuple[State, Position, Stats]:
     """One step on the batch that the target holds."""
     size = steps.at(step_size, state.step, state.tuned)
     size, temperature = kind.at(size, state.step, temperature, **options)
@@ -79,12 +108,16 @@ def step(kind: Kind, target: Target, key, state: State, *, step_size, temperatur
     return state, position, stats | {"step_size": size}
 
 
-def update(kind: Kind, target: Target, key, state: State, num_warmup: int, **options) -> State:
+def update(
+    kind: Kind, target: Target, key: Key, state: State, num_warmup: int, **options: Any
+) -> State:
     """One warm-up step."""
     return step(kind, target, key, state, **options)[0]
 
 
-def finish(kind: Kind, target: Target, key, state: State, num_warmup: int, **options) -> State:
+def finish(
+    kind: Kind, target: Target, key: Key, state: State, num_warmup: int, **options: Any
+) -> State:
     """Tune again at the position that the warm-up reached."""
     return state._replace(tuned=tune(kind, target, key, state.position, state.inner, **options))
 

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from crewel.core.minibatch import random_batch
-from crewel.core.protocol import Target
+from crewel.core.protocol import Key, Position, Target
 
 INFLATION = 0.1  # of the variance in the worst direction
 BATCHES = 32  # of the pilot
@@ -34,11 +34,11 @@ class Pilot(NamedTuple):
         curvature: H, the largest absolute second derivative of the negative log density.
     """
 
-    noise: Any
-    curvature: Any
+    noise: jax.Array
+    curvature: jax.Array
 
 
-def pilot(target: Target, key: Any, position: Any, scale: Any = None) -> Pilot:
+def pilot(target: Target, key: Key, position: Position, scale: Position | None = None) -> Pilot:
     """Noise and curvature at a position, from `BATCHES` gradients and `ITERATIONS` Hessians.
 
     With so few batches, both tend to be too large rather than too small, and the step too short.
@@ -52,7 +52,7 @@ def pilot(target: Target, key: Any, position: Any, scale: Any = None) -> Pilot:
     flat, unravel = ravel_pytree(position)
     scale = jnp.ones_like(flat) if scale is None else ravel_pytree(scale)[0]
 
-    def gradient(z, key):
+    def gradient(z: jax.Array, key: Key) -> jax.Array:
         return scale * ravel_pytree(jax.grad(random_batch(target, key).log_density)(unravel(z)))[0]
 
     keys = jax.random.split(key, BATCHES + ITERATIONS + 1)
@@ -62,8 +62,10 @@ def pilot(target: Target, key: Any, position: Any, scale: Any = None) -> Pilot:
         gradients -= gradients.mean(0)
         noise = jnp.linalg.eigvalsh(gradients @ gradients.T)[-1] / (BATCHES - 1)
 
-    def power(carry, key):
-        direction, most = carry
+    def power(
+        carry: tuple[jax.Array, jax.Array], key: Key
+    ) -> tuple[tuple[jax.Array, jax.Array], None]:
+        direction, _ = carry
         turned = jax.jvp(lambda z: gradient(z, key), (flat,), (scale * direction,))[1]
         size = jnp.linalg.norm(turned)
         return (turned / (size + 1e-30), size), None
@@ -74,12 +76,12 @@ def pilot(target: Target, key: Any, position: Any, scale: Any = None) -> Pilot:
     return Pilot(noise, curvature)
 
 
-def langevin(found: Pilot) -> Any:
+def langevin(found: Pilot) -> jax.Array:
     """The step `e` of `z + e * gradient + sqrt(2 e) * noise`."""
     return 2 * INFLATION / (found.noise + found.curvature)
 
 
-def hamiltonian(found: Pilot, num_steps: int = 1) -> Any:
+def hamiltonian(found: Pilot, num_steps: int = 1) -> jax.Array:
     """The step `e` of a trajectory of L steps on one batch, after which the momentum is redrawn.
 
     The batch's force has the same error along the whole trajectory, which shifts the position by
@@ -112,7 +114,7 @@ def check(step_size: Any) -> None:
         raise ValueError(f"`step_size` must be positive, got {step_size}.")
 
 
-def at(step_size: Any, step: Any, tuned: Any) -> Any:
+def at(step_size: Any, step: jax.Array, tuned: Any) -> Any:
     """The step size at a step: the tuned one for `"auto"`, a schedule's value, or the number."""
     if isinstance(step_size, str):
         return tuned

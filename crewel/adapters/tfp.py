@@ -6,7 +6,7 @@ their results are state.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,7 +18,17 @@ from jax.flatten_util import ravel_pytree
 from crewel.adapters import tfp_kernels as kernels
 from crewel.adapters.tfp_kernels import Engine
 from crewel.core.families import MCMC
-from crewel.core.protocol import Algorithm, Backend, Position, SteppedWarmup, Target
+from crewel.core.protocol import (
+    Algorithm,
+    Backend,
+    Gradients,
+    Key,
+    Options,
+    Position,
+    Stats,
+    SteppedWarmup,
+    Target,
+)
 
 BACKEND = Backend("tfp", "tensorflow_probability.substrates.jax", extra="tfp")
 
@@ -39,7 +49,7 @@ class _State(NamedTuple):
     num_warmup: jax.Array
 
 
-def _is_key(leaf: Any) -> bool:
+def _is_key(leaf: jax.Array) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
@@ -47,7 +57,13 @@ def _vector(position: Position) -> jax.Array:
     return ravel_pytree(position)[0]
 
 
-def _kernel(engine: Engine, target: Target, position: Position, num_warmup: Any, options: Any):
+def _kernel(
+    engine: Engine,
+    target: Target,
+    position: Position,
+    num_warmup: int | jax.Array,
+    options: Options,
+) -> tuple[Any, jax.Array, Callable[[jax.Array], Position]]:
     """The kernel, the position as a vector, and the function from a vector to a position.
 
     With a cross-chain kernel, positions and vectors have a leading chain axis.
@@ -63,7 +79,7 @@ def _kernel(engine: Engine, target: Target, position: Position, num_warmup: Any,
 
 
 def _init(
-    engine: Engine, target: Target, key, position: Position, num_warmup: int, **options
+    engine: Engine, target: Target, key: Key, position: Position, num_warmup: int, **options: Any
 ) -> _State:
     kernel, z, _ = _kernel(engine, target, position, num_warmup, options)
     results = jax.tree.leaves(kernel.bootstrap_results(z))
@@ -72,7 +88,12 @@ def _init(
 
 
 def _advance(
-    engine: Engine, target: Target, key, state: _State, options: dict[str, Any], lengths: Any = ()
+    engine: Engine,
+    target: Target,
+    key: Key,
+    state: _State,
+    options: Options,
+    lengths: Any = (),
 ) -> tuple[_State, Any]:
     """The state after one transition, and the kernel's results."""
     kernel, z, back = _kernel(engine, target, state.position, state.num_warmup, options)
@@ -95,38 +116,40 @@ def _windowed(restart: Any, results: Any, z: jax.Array, done: jax.Array, lengths
     here = starts == done
     new = restart(results, z, jnp.sum(here * lengths), jnp.any(here & estimates))
 
-    def choose(new, old):
+    def choose(new: Any, old: Any) -> Any:
         return old if _is_key(old) else jnp.where(here.any(), new, old).astype(old.dtype)
 
     return jax.tree.map(choose, new, results)
 
 
 def _update(
-    engine: Engine, target: Target, key, state: _State, num_warmup: int, **options
+    engine: Engine, target: Target, key: Key, state: _State, num_warmup: int, **options: Any
 ) -> _State:
     lengths = np.diff(kernels.windows(num_warmup), prepend=0)
     state, _ = _advance(engine, target, key, state, options, lengths)
     return state._replace(done=state.done + 1)
 
 
-def _step(engine: Engine, target: Target, key, state: _State, **options):
+def _step(
+    engine: Engine, target: Target, key: Key, state: _State, **options: Any
+) -> tuple[_State, Position, Stats]:
     state, results = _advance(engine, target, key, state, options)
     return state, state.position, engine.stats(results)
 
 
-def _nuts_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _nuts_gradients(options: Options) -> Gradients:
     return 1, 2 ** options["max_tree_depth"] - 1
 
 
-def _hmc_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _hmc_gradients(options: Options) -> Gradients:
     return options["num_leapfrog_steps"], options["num_leapfrog_steps"]
 
 
-def _snaper_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _snaper_gradients(options: Options) -> Gradients:
     return 1, options["max_leapfrog_steps"]
 
 
-def _replica_gradients(options: Mapping[str, Any]) -> tuple[float, float]:
+def _replica_gradients(options: Options) -> Gradients:
     each = options["num_leapfrog_steps"] + 1  # and one more after the swaps
     return (each * len(options["inverse_temperatures"]),) * 2
 

@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.protocol import Options
+
 ADAPTATION = ("target_accept_prob", "exploration_shrinkage", "step_count_smoothing", "decay_rate")
 DIVERGENT = 1000.0  # error in the energy, as in TFP's NUTS
 
@@ -56,13 +58,13 @@ def windows(num_warmup: int) -> np.ndarray:
     return np.unique(ends[ends > 0])
 
 
-def _split(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split(options: Options) -> tuple[dict[str, Any], dict[str, Any]]:
     """The kernel's options and those of dual averaging."""
     kernel = {k: v for k, v in options.items() if k not in ADAPTATION}
     return kernel, {k: v for k, v in options.items() if k in ADAPTATION}
 
 
-def _averaging(kernel: Any, num_warmup: Any, options: dict[str, Any]) -> Any:
+def _averaging(kernel: Any, num_warmup: int, options: Options) -> Any:
     from tensorflow_probability.substrates.jax import mcmc
 
     return mcmc.DualAveragingStepSizeAdaptation(kernel, num_adaptation_steps=num_warmup, **options)
@@ -77,7 +79,7 @@ def _variance(z: jax.Array) -> Any:
 
 
 def _preconditioned(
-    kind: str, density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]
+    kind: str, density: Density, z: jax.Array, num_warmup: int, options: Options
 ) -> Any:
     from tensorflow_probability.substrates.jax.experimental import mcmc
 
@@ -87,12 +89,12 @@ def _preconditioned(
     return mcmc.DiagonalMassMatrixAdaptation(kernel, _variance(z), num_estimation_steps=-1)
 
 
-def nuts(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
+def nuts(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """NUTS with a diagonal mass matrix."""
     return _preconditioned("PreconditionedNoUTurnSampler", density, z, num_warmup, options)
 
 
-def hmc(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
+def hmc(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """HMC with a diagonal mass matrix."""
     return _preconditioned("PreconditionedHamiltonianMonteCarlo", density, z, num_warmup, options)
 
@@ -137,7 +139,7 @@ class _Langevin(NamedTuple):
 
     density: Density
     step_size: jax.Array
-    options: dict[str, Any]
+    options: Options
 
     def kernel(self, step_size: jax.Array) -> Any:
         """TFP's kernel."""
@@ -161,14 +163,14 @@ class _Langevin(NamedTuple):
         return z, _LangevinResults(inner, step_size, step_size)
 
 
-def mala(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
+def mala(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """MALA."""
     own, adaptation = _split(options)
     step_size = jnp.asarray(own.pop("step_size"), z.dtype)
     return _averaging(_Langevin(density, step_size, own), num_warmup, adaptation)
 
 
-def snaper(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
+def snaper(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """SNAPER-HMC; `z` is `(chain, dim)`."""
     from tensorflow_probability.substrates.jax.experimental import mcmc
 
@@ -178,7 +180,7 @@ def snaper(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, A
     return _averaging(kernel, num_warmup, adaptation)
 
 
-def replicas(density: Density, z: jax.Array, num_warmup: Any, options: dict[str, Any]) -> Any:
+def replicas(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """Replica exchange of HMC chains, with a separate step size for each temperature."""
     from tensorflow_probability.substrates.jax import mcmc
 

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from crewel.adapters.tfp import BACKEND
 from crewel.adapters.tfp_kernels import seed
 from crewel.core.families import VI
-from crewel.core.protocol import Algorithm, Position, SteppedWarmup, Target
+from crewel.core.protocol import Algorithm, Key, Options, Position, PyTree, SteppedWarmup, Target
 
 _TFP = "tensorflow_probability.substrates.jax"
 _OF_LOSS = ("sample_size", "importance_sample_size", "discrepancy_fn", "gradient_estimator")
@@ -27,7 +27,7 @@ class _Fit(NamedTuple):
     start: Position
 
 
-def _surrogate(start: Position, options: dict[str, Any]) -> tuple[Any, Any]:
+def _surrogate(start: Position, options: Options) -> tuple[Any, Any]:
     """`init(seed) -> parameters` and `build(parameters) -> distribution` over `{"z": vector}`."""
     from tensorflow_probability.substrates.jax.experimental import vi
 
@@ -39,19 +39,19 @@ def _surrogate(start: Position, options: dict[str, Any]) -> tuple[Any, Any]:
     )
 
 
-def _optimizer(options: dict[str, Any]) -> Any:
+def _optimizer(options: Options) -> Any:
     import optax
 
     return options["optimizer"] or optax.adam(1e-2)
 
 
-def _init(target: Target, key, position: Position, num_warmup: int, **options: Any) -> _Fit:
+def _init(target: Target, key: Key, position: Position, num_warmup: int, **options: Any) -> _Fit:
     parameters = _surrogate(position, options)[0](seed(key))
     state = _optimizer(options).init(parameters)
     return _Fit(parameters, state, jnp.zeros(()), position)
 
 
-def _update(target: Target, key, fit: _Fit, num_warmup: int, **options: Any) -> _Fit:
+def _update(target: Target, key: Key, fit: _Fit, num_warmup: int, **options: Any) -> _Fit:
     import optax
     from tensorflow_probability.substrates.jax import vi
 
@@ -60,10 +60,12 @@ def _update(target: Target, key, fit: _Fit, num_warmup: int, **options: Any) -> 
     density = jnp.vectorize(lambda z: target.log_density(unravel(z)), signature="(d)->()")
     of_loss = {k: options[k] for k in _OF_LOSS if k in options}
 
-    def log_prob(z):  # TFP passes `z` by keyword, which `density` does not accept
+    def log_prob(
+        z: jax.Array,
+    ) -> jax.Array:  # TFP passes `z` by keyword, which `density` does not accept
         return density(z)
 
-    def objective(parameters):
+    def objective(parameters: PyTree) -> jax.Array:
         q = build(*parameters)
         return jnp.mean(vi.monte_carlo_variational_loss(log_prob, q, seed=seed(key), **of_loss))
 
@@ -72,7 +74,7 @@ def _update(target: Target, key, fit: _Fit, num_warmup: int, **options: Any) -> 
     return _Fit(optax.apply_updates(fit.parameters, updates), state, loss, fit.start)
 
 
-def _step(target: Target, key, fit: _Fit, **options: Any):
+def _step(target: Target, key: Key, fit: _Fit, **options: Any):
     q = _surrogate(fit.start, options)[1](*fit.parameters)
     draw = q.sample(seed=seed(key))
     position = ravel_pytree(fit.start)[1](draw["z"])

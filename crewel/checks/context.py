@@ -250,6 +250,7 @@ class Context:
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
     @property
-    def prior_table(self) -> Mapping[str, Any] | None:
+    def prior_table(self) -> dict[str, Any] | None:
         """Distribution by path, or `None` if the model has no table of priors."""
-        return self.model.priors
+        priors = self.model.priors
+        return None if priors is None else dict(priors)
