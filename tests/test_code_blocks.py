@@ -4,47 +4,17 @@ A comment above a block says what it needs, `<!-- needs pymc>=6.4 -->`, or why i
 `<!-- not run: ... -->`.
 """
 
-import importlib.metadata
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
+from support.pages import BLOCK, PAGES, ROOT, run
 
-import crewel as cw
-
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"(?:<!-- (needs|not run:) (.+?) -->\n)?^```(\w*)\n(.*?)^```", re.M | re.S)
 MARKS = {
     # Most of it is tested in `checks/test_debug_page.py`.
     "debugging.md": pytest.mark.slow,
     "models.md": (),  # in the newest lane too, which is the one that has PyMC
 }
-
-
-def is_installed(requirement: str) -> bool:
-    """Whether a distribution is there, in a version that is wanted."""
-    wanted = Requirement(requirement)
-    try:
-        return importlib.metadata.version(wanted.name) in wanted.specifier
-    except importlib.metadata.PackageNotFoundError:
-        return False
-
-
-def run(page: Path) -> dict:
-    """Run a page; the names that it has at the end."""
-    text, names = page.read_text(), {"__name__": page.stem}
-    for block in BLOCK.finditer(text):
-        mark, what, language, code = block.groups()
-        if language != "python" or mark == "not run:":
-            continue
-        if mark == "needs" and not is_installed(what):
-            continue
-        lines = text.count("\n", 0, block.start(4))  # so that errors name the page's line
-        exec(compile("\n" * lines + code, str(page), "exec"), names)
-    return names
 
 
 def pages() -> list:
@@ -59,8 +29,6 @@ def pages() -> list:
 @pytest.mark.parametrize("page", pages())
 def test_python(page, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    # What a page registers is forgotten after it.
-    monkeypatch.setattr(cw.ALGORITHMS, "_rows", {row.name: row for row in cw.ALGORITHMS})
     monkeypatch.syspath_prepend(ROOT / "docs" / "bugs")
     run(page)
 

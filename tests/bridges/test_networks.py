@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Any
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -169,14 +165,3 @@ def test_linen_modules_bound_to_variables():
     case = cases(weights())["linen"]
     model = cw.wrap(case.network.bind(case.example), x, y, likelihood="gaussian")
     np.testing.assert_array_equal(model.test_point["hidden"]["kernel"], weights()["w1"])
-
-
-@pytest.mark.slow
-def test_the_page_of_bridges_runs():
-    page = (Path(__file__).parents[2] / "docs" / "bridges.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert all(block.count("\n") <= 12 for block in blocks)
-    scope: dict[str, Any] = {}
-    for block in blocks:
-        exec(compile(block, "docs/bridges.md", "exec"), scope)
-    assert repr(scope["model"].priors).count("Normal given tau, non-centred") == 4

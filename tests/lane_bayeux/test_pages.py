@@ -1,7 +1,7 @@
 """The pages whose code needs Oryx or bayeux."""
 
 import pytest
-import test_code_blocks as pages
+from support import pages
 
 
 @pytest.mark.parametrize("name", ["models.md", "bayeux.md"])
