@@ -76,7 +76,7 @@ def _sharding(leaf: Any) -> Any:
     return getattr(leaf, "sharding", None)
 
 
-def home(tree: PyTree) -> jax.Device | None:
+def home(tree: PyTree) -> Any:
     """The device that the arrays of a pytree are committed to, if it is one; else `None`.
 
     Examples:
@@ -89,8 +89,9 @@ def home(tree: PyTree) -> jax.Device | None:
     return devices.pop() if len(devices) == 1 else None
 
 
-def _default_device() -> jax.Device:
-    found = jax.config.jax_default_device  # a device, the name of a platform, or `None`
+def _default_device() -> Any:
+    # A device, the name of a platform, or `None`.
+    found: Any = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     return found if isinstance(found, jax.Device) else jax.local_devices(backend=found)[0]
 
 
@@ -102,7 +103,7 @@ def _signature(args: tuple[PyTree, ...]) -> Hashable:
     """
     leaves, structure = jax.tree.flatten(args)
 
-    def of_leaf(leaf):
+    def of_leaf(leaf: Any) -> Hashable:
         sharding = _sharding(leaf)
         spread = sharding if sharding is not None and len(sharding.device_set) > 1 else None
         return leaf.shape, leaf.dtype, bool(getattr(leaf, "weak_type", False)), spread

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import jax
 import numpy as np
@@ -48,6 +48,12 @@ class Static:
             return False
 
 
+@overload
+def as_partial(fn: None) -> None: ...
+@overload
+def as_partial(fn: Callable[..., Any]) -> Partial: ...
+@overload
+def as_partial(fn: Callable[..., Any] | None) -> Partial | None: ...
 def as_partial(fn: Callable[..., Any] | None) -> Partial | None:
     """A function as a pytree: its code is structure, and a `Partial` keeps its leaves."""
     return fn if fn is None or isinstance(fn, Partial) else Partial(fn)

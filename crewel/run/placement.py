@@ -70,9 +70,7 @@ def _divisor(number: int, most: int) -> int:
     return max(d for d in range(1, most + 1) if number % d == 0)
 
 
-def place(
-    row: Algorithm, method: str, num_chains: int, home: jax.Device | None = None
-) -> Placement:
+def place(row: Algorithm, method: str, num_chains: int, home: Any = None) -> Placement:
     """Choose blocks, threads and devices for a run.
 
     Args:

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from crewel.core.protocol import PyTree
 from crewel.core.trees import leaf_paths
 from crewel.transforms.elementwise import float_dtype
 
-Tree = Any
 Functions = tuple[Partial, ...]
 
 
@@ -42,7 +42,7 @@ def is_numpyro(value: Any) -> bool:
     return bool(leaves) and all(map(_spec_leaf, leaves))
 
 
-def from_numpyro(spec: Any, test_point: Tree) -> Functions:
+def from_numpyro(spec: Any, test_point: PyTree) -> Functions:
     """Forward, inverse and log-determinant of NumPyro's transforms, one per leaf.
 
     Raises:
@@ -56,7 +56,9 @@ def from_numpyro(spec: Any, test_point: Tree) -> Functions:
     return tuple(Partial(fn, parts) for fn in (_forward_each, _inverse_each, _log_det_each))
 
 
-def _fitted(spec: Any, test_point: Tree, is_leaf: Callable[[Any], bool]) -> tuple[list, Any, list]:
+def _fitted(
+    spec: Any, test_point: PyTree, is_leaf: Callable[[Any], bool]
+) -> tuple[list[Any], Any, list[Any]]:
     """The leaves of a tree of transforms, its structure, and what is below each in `test_point`."""
     specs, treedef = jax.tree.flatten(spec, is_leaf=is_leaf)
     try:
@@ -69,7 +71,7 @@ def _fitted(spec: Any, test_point: Tree, is_leaf: Callable[[Any], bool]) -> tupl
         ) from error
 
 
-def _bijection(name: str, spec: Any, leaf: Any) -> Any:
+def _bijection(name: str, spec: Any, leaf: jax.Array) -> Any:
     """NumPyro's transform for one leaf; `None` for the identity."""
     from numpyro.distributions import biject_to, constraints, transforms
 
@@ -103,21 +105,23 @@ def _inverse_one(part: Any, y: jax.Array) -> jax.Array:
     return y if part is None else jnp.asarray(part.inv(y), y.dtype)
 
 
-def _each(fn: Callable, parts: tuple, tree: Tree) -> Tree:
+def _each(
+    fn: Callable[[Any, jax.Array], jax.Array], parts: tuple[Any, ...], tree: PyTree
+) -> PyTree:
     leaves, treedef = jax.tree.flatten(tree)
     pairs = zip(parts, map(jnp.asarray, leaves), strict=True)
     return treedef.unflatten([fn(part, leaf) for part, leaf in pairs])
 
 
-def _forward_each(parts: tuple, u: Tree) -> Tree:
+def _forward_each(parts: tuple[Any, ...], u: PyTree) -> PyTree:
     return _each(_forward_one, parts, u)
 
 
-def _inverse_each(parts: tuple, params: Tree) -> Tree:
+def _inverse_each(parts: tuple[Any, ...], params: PyTree) -> PyTree:
     return _each(_inverse_one, parts, params)
 
 
-def _log_det_each(parts: tuple, u: Tree) -> jax.Array:
+def _log_det_each(parts: tuple[Any, ...], u: PyTree) -> jax.Array:
     dtype = float_dtype(u)
     total = jnp.zeros((), dtype)
     for part, leaf in zip(parts, jax.tree.leaves(u), strict=True):
@@ -144,7 +148,7 @@ class _Held:
     def __hash__(self) -> int:
         return id(self.bijector)
 
-    def map(self, fn: Callable, tree: Tree) -> Tree:
+    def map(self, fn: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
         return fn(tree) if self.joint else jax.tree.map(fn, tree)
 
 
@@ -173,7 +177,7 @@ def _from_tfp(bijector: Any) -> Functions:
     return tuple(Partial(fn, held) for fn in (_tfp_forward, _tfp_inverse, _tfp_log_det))
 
 
-def from_nest(spec: Any, test_point: Tree) -> Functions:
+def from_nest(spec: Any, test_point: PyTree) -> Functions:
     """Forward, inverse and log-determinant of bijectors, each on what is below it.
 
     Raises:
@@ -189,30 +193,30 @@ def from_nest(spec: Any, test_point: Tree) -> Functions:
     return *each, Partial(_sum_nest, log_det)
 
 
-def _map_nest(parts: Tree, tree: Tree) -> Tree:
-    def is_part(node):
+def _map_nest(parts: PyTree, tree: PyTree) -> PyTree:
+    def is_part(node: Any) -> bool:
         return isinstance(node, Partial)
 
     return jax.tree.map(lambda part, below: part(below), parts, tree, is_leaf=is_part)
 
 
-def _sum_nest(parts: Tree, u: Tree) -> jax.Array:
+def _sum_nest(parts: PyTree, u: PyTree) -> jax.Array:
     values = jax.tree.leaves(_map_nest(parts, u))
     return sum(values, jnp.zeros((), float_dtype(u)))
 
 
-def _tfp_forward(held: _Held, u: Tree) -> Tree:
+def _tfp_forward(held: _Held, u: PyTree) -> PyTree:
     return held.map(held.bijector.forward, u)
 
 
-def _tfp_inverse(held: _Held, params: Tree) -> Tree:
+def _tfp_inverse(held: _Held, params: PyTree) -> PyTree:
     return held.map(held.bijector.inverse, params)
 
 
-def _tfp_log_det(held: _Held, u: Tree) -> jax.Array:
+def _tfp_log_det(held: _Held, u: PyTree) -> jax.Array:
     # Every dimension is declared an event dimension: TFP's default broadcasts the parts of a joint
     # bijector against each other and so counts the smaller ones several times.
-    def log_det(u):
+    def log_det(u: PyTree) -> PyTree:
         return held.bijector.forward_log_det_jacobian(u, jax.tree.map(jnp.ndim, u))
 
     values = jax.tree.leaves(held.map(log_det, u))

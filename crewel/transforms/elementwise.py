@@ -8,22 +8,23 @@ itself underflows (`softplus(-80)` in float32).
 import math
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.scipy.special import erf, erfinv
 
-Tree = Any
+from crewel.core.protocol import PyTree
 
 
 class Rule(NamedTuple):
     """What one step does; `c` is its constant or its static setting, if it has one."""
 
-    forward: Callable  # (x, c) -> y
-    inverse: Callable  # (y, c) -> x
-    log_slope: Callable | None  # (x, y, c) -> log|dy/dx|; None: only moves or casts
+    forward: Callable[[jax.Array, Any], jax.Array]  # (x, c) -> y
+    inverse: Callable[[jax.Array, Any], jax.Array]  # (y, c) -> x
+    # (x, y, c) -> log|dy/dx|; None: only moves or casts
+    log_slope: Callable[[jax.Array, jax.Array, Any], jax.Array | float] | None
 
 
 class Step(NamedTuple):
@@ -31,6 +32,10 @@ class Step(NamedTuple):
 
     rule: str
     static: Hashable = None
+
+
+Chain: TypeAlias = tuple[Step, ...]
+Consts: TypeAlias = tuple[jax.Array | None, ...]  # of a chain's steps
 
 
 @jax.tree_util.register_static
@@ -45,10 +50,12 @@ class Plan:
     inputs: Any  # the tree structure of u
     outputs: Any  # the tree structure of the parameters
     sources: tuple[int, ...]
-    chains: tuple[tuple[Step, ...], ...]
+    chains: tuple[Chain, ...]
 
 
-def stages(chain: tuple[Step, ...], consts: tuple, x: jax.Array) -> Iterator[tuple]:
+def stages(
+    chain: Chain, consts: Consts, x: jax.Array
+) -> Iterator[tuple[Rule, Any, jax.Array, jax.Array]]:
     """Yield `(rule, constant, before, after)` for each step of a chain."""
     for step, const in zip(chain, consts, strict=True):
         rule, c = RULES[step.rule], step.static if const is None else const
@@ -57,14 +64,14 @@ def stages(chain: tuple[Step, ...], consts: tuple, x: jax.Array) -> Iterator[tup
         x = y
 
 
-def invert(chain: tuple[Step, ...], consts: tuple, y: jax.Array) -> jax.Array:
+def invert(chain: Chain, consts: Consts, y: jax.Array) -> jax.Array:
     """Compute the input of a chain from its output."""
     for step, const in zip(reversed(chain), reversed(consts), strict=True):
         y = RULES[step.rule].inverse(y, step.static if const is None else const)
     return y
 
 
-def inverse(plan: Plan, consts: tuple, params: Tree) -> Tree:
+def inverse(plan: Plan, consts: tuple[Consts, ...], params: PyTree) -> PyTree:
     """Map parameters to the unconstrained tree."""
     leaves = dict(
         (source, invert(chain, c, jnp.asarray(y)))
@@ -75,7 +82,7 @@ def inverse(plan: Plan, consts: tuple, params: Tree) -> Tree:
     return plan.inputs.unflatten([leaves[i] for i in range(len(leaves))])
 
 
-def log_det(plan: Plan, consts: tuple, u: Tree) -> jax.Array:
+def log_det(plan: Plan, consts: tuple[Consts, ...], u: PyTree) -> jax.Array:
     """The scalar log|det d params / d u|: a sum of log-slopes, as every chain is elementwise."""
     leaves, dtype = plan.inputs.flatten_up_to(u), float_dtype(u)
     total = jnp.zeros((), dtype)
@@ -87,7 +94,7 @@ def log_det(plan: Plan, consts: tuple, u: Tree) -> jax.Array:
     return total
 
 
-def float_dtype(tree: Tree) -> jnp.dtype:
+def float_dtype(tree: PyTree) -> jnp.dtype:
     """The dtype in which to sum a tree's leaves: their common dtype, at least float32."""
     return jnp.result_type(jnp.float32, *(jnp.asarray(leaf) for leaf in jax.tree.leaves(tree)))
 
@@ -105,7 +112,7 @@ def _logsubexp(y: jax.Array, c: jax.Array) -> jax.Array:
     return y + jnp.log(-jnp.expm1(c - y))
 
 
-def _zero(x, y, c):  # the log-slope of a shift or a sign
+def _zero(x: jax.Array, y: jax.Array, c: Any) -> float:  # the log-slope of a shift or a sign
     return 0.0
 
 

@@ -7,8 +7,8 @@ numerically with the function itself, so a wrong recognition raises an error and
 wrong posterior.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -16,11 +16,10 @@ import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from crewel.core.jaxprs import bind, called, interpret
+from crewel.core.protocol import PyTree
 from crewel.core.trees import leaf_paths
-from crewel.transforms.elementwise import RULES, Plan, Step
+from crewel.transforms.elementwise import RULES, Consts, Plan, Step
 from crewel.transforms.inverse_check import verify
-
-Tree = Any
 
 _MOVES = {
     *("reshape", "squeeze", "expand_dims", "broadcast_in_dim", "transpose", "rev"),
@@ -34,9 +33,12 @@ _LOGADDEXP = {
 }
 
 
+_Steps: TypeAlias = tuple[tuple[Step, jax.Array | None], ...]
+
+
 class _Chain(NamedTuple):
     leaf: int
-    steps: tuple[tuple[Step, Any], ...] = ()
+    steps: _Steps = ()
 
 
 class _Stuck(NamedTuple):
@@ -45,7 +47,9 @@ class _Stuck(NamedTuple):
     repeated: bool = False
 
 
-def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tuple]:
+def derive(
+    fn: Callable[[PyTree], PyTree], u: PyTree, params: PyTree, remedy: str
+) -> tuple[Plan, tuple[Consts, ...]]:
     """Read the elementwise chains from the trace of `fn`, and check them numerically.
 
     Args:
@@ -99,7 +103,7 @@ def derive(fn: Callable, u: Tree, params: Tree, remedy: str) -> tuple[Plan, tupl
     return plan, consts
 
 
-def check_like(found: Tree, wanted: Tree, what: str, hint: str) -> None:
+def check_like(found: PyTree, wanted: PyTree, what: str, hint: str) -> None:
     """Raise a `ValueError` if two trees differ in structure or in the shape of a leaf."""
     if jax.tree.structure(found) != jax.tree.structure(wanted):
         raise ValueError(
@@ -127,7 +131,7 @@ def _why(value: Any, inputs: list[str]) -> str:
     return f"`{value.primitive}` is not an elementwise one-to-one function that can be inverted"
 
 
-def _rule(eqn: JaxprEqn, values: list) -> list:
+def _rule(eqn: JaxprEqn, values: list[Any]) -> Sequence[Any]:
     """The value of each result: a `_Chain`, a `_Stuck`, or an array that depends on no input."""
     moving = [i for i, value in enumerate(values) if isinstance(value, _Chain | _Stuck)]
     body = called(eqn)
@@ -154,7 +158,9 @@ def _aval(var: Any) -> Any:
     return var.aval  # it has a shape and a dtype, which JAX's type for `aval` does not promise
 
 
-def _softplus(jaxpr: Jaxpr, eqn: JaxprEqn, values: list, moving: list, outs: list) -> Any:
+def _softplus(
+    jaxpr: Jaxpr, eqn: JaxprEqn, values: list[Any], moving: list[int], outs: Sequence[Any]
+) -> _Chain | None:
     """`logaddexp(x, c)` uses `x` several times, so the primitives in its body identify it."""
     names = {inner.primitive.name for inner in jaxpr.eqns}
     chain = values[moving[0]] if len(moving) == 1 else None
@@ -172,7 +178,7 @@ def _softplus(jaxpr: Jaxpr, eqn: JaxprEqn, values: list, moving: list, outs: lis
     return _Chain(chain.leaf, (*chain.steps, step))
 
 
-def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
+def _steps(eqn: JaxprEqn, values: list[Any], at: int) -> _Steps | None:
     """The steps of an equation whose operand `at` is the chain; `None` if no rule knows it."""
     name, x, y = eqn.primitive.name, _aval(eqn.invars[at]), _aval(eqn.outvars[0])
     if name in _MOVES and x.size == y.size:
@@ -193,7 +199,7 @@ def _steps(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
     return ((Step(rule), jnp.asarray(values[1 - at], _aval(eqn.invars[1 - at]).dtype)),)
 
 
-def _move(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
+def _move(eqn: JaxprEqn, values: list[Any], at: int) -> _Steps | None:
     """The steps of an equation that moves elements, found by moving their indices with it."""
     before, after = _aval(eqn.invars[at]).shape, _aval(eqn.outvars[0]).shape
     where = np.arange(_aval(eqn.invars[at]).size, dtype=np.int32)
@@ -211,11 +217,13 @@ def _move(eqn: JaxprEqn, values: list, at: int) -> tuple | None:
     )
 
 
-def _fuse(steps: tuple, dtype: Any) -> tuple:
+def _fuse(steps: _Steps, dtype: Any) -> _Steps:
     """Replace `log(c + exp(x))` and `log1p(exp(x))` by `logaddexp`, accurate in the tails."""
     match [step.rule for step, _ in steps[-3:]]:
         case [*_, "exp", "log1p"]:
             return (*steps[:-2], (Step("logaddexp"), jnp.zeros((), dtype)))
         case ["exp", "add", "log"]:
-            return (*steps[:-3], (Step("logaddexp"), jnp.log(steps[-2][1])))
-    return steps
+            added = jnp.asarray(steps[-2][1])
+            return (*steps[:-3], (Step("logaddexp"), jnp.log(added)))
+        case _:
+            return steps

@@ -7,21 +7,26 @@ error of the smallest float moves it in the same way.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.transforms.elementwise import Plan, Step, invert, stages
-
-Tree = Any
+from crewel.core.protocol import Array, PyTree
+from crewel.transforms.elementwise import Chain, Consts, Plan, invert, stages
 
 _FILLS = (-3.9, 3.6, -2.6, 2.3, -1.7, 1.4, -0.9, 0.7, -0.3, 0.2, -7.3, 6.8)
 _SAMPLE = 64  # elements checked per leaf
 
 
-def verify(fn: Callable, plan: Plan, consts: tuple, u: Tree, names: list[str], remedy: str) -> None:
+def verify(
+    fn: Callable[[PyTree], PyTree],
+    plan: Plan,
+    consts: tuple[Consts, ...],
+    u: PyTree,
+    names: list[str],
+    remedy: str,
+) -> None:
     """Compare `plan` with `fn` at several points of the real line.
 
     Leaves that do not change are skipped, and only `_SAMPLE` elements of each other leaf are
@@ -41,17 +46,23 @@ def verify(fn: Callable, plan: Plan, consts: tuple, u: Tree, names: list[str], r
         _judge(names[i], plan.chains[i], result, fills, remedy)
 
 
-def _moves(chain: tuple[Step, ...]) -> bool:
+def _moves(chain: Chain) -> bool:
     return any(step.rule in ("reshape", "permute") for step in chain)
 
 
 @jax.jit
-def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array) -> dict:
+def _evaluate(
+    fn: Callable[[PyTree], PyTree],
+    plan: Plan,
+    consts: tuple[Consts, ...],
+    u: PyTree,
+    fills: Array,
+) -> dict[int, tuple[Consts, jax.Array, jax.Array, jax.Array]]:
     """The constants, input, output and slope of each leaf that changes, for each fill value."""
     shapes = [leaf.shape for leaf in jax.tree.leaves(u)]
     looked_at = [i for i, chain in enumerate(plan.chains) if chain and 0 not in shapes[i]]
 
-    def pick(i, array):
+    def pick(i: int, array: jax.Array) -> jax.Array:
         shape = shapes[plan.sources[i]]
         if _moves(plan.chains[i]):
             return array
@@ -59,8 +70,10 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
         places = np.arange(_SAMPLE) * max(size, _SAMPLE) // _SAMPLE % size
         return jnp.broadcast_to(array, shape).reshape(-1)[places]
 
-    def at(value):
-        def spread(leaf):  # all elements of a leaf differ, so that a misplaced one shows
+    def at(value: jax.Array) -> dict[int, tuple[jax.Array, ...]]:
+        def spread(
+            leaf: jax.Array,
+        ) -> jax.Array:  # all elements of a leaf differ, so that a misplaced one shows
             places = jnp.arange(leaf.size) * 0.618 % 1.0
             return (value * (1 + 0.1 * places)).reshape(leaf.shape).astype(leaf.dtype)
 
@@ -72,14 +85,16 @@ def _evaluate(fn: Callable, plan: Plan, consts: tuple, u: Tree, fills: jax.Array
         rows = {i: (x[plan.sources[i]], y[i], dy[plan.sources[i]]) for i in looked_at}
         return {i: tuple(pick(i, array) for array in row) for i, row in rows.items()}
 
-    def constants(i):
+    def constants(i: int) -> Consts:
         return tuple(None if c is None else pick(i, c) for c in consts[i])
 
     return {i: (constants(i), *row) for i, row in jax.lax.map(at, fills).items()}
 
 
 @partial(jax.vmap, in_axes=(None, None, 0, 0, 0))
-def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
+def _compare(
+    chain: Chain, consts: Consts, x: jax.Array, y: jax.Array, slope: jax.Array
+) -> dict[str, jax.Array]:
     """For each element: whether it is defined and counts, and its errors relative to rounding."""
     again, log_slope, noise = x, jnp.zeros_like(x), jnp.abs(x)
     miss, eps = jnp.abs(invert(chain, consts, y) - x), jnp.finfo(x.dtype).eps
@@ -95,7 +110,7 @@ def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
             noise = jnp.maximum(noise, size * jnp.exp(-log_slope))
     tolerance = min(max(200 * float(eps), 1e-9), 0.05)
 
-    def ratio(error, scale):
+    def ratio(error: jax.Array, scale: jax.Array) -> jax.Array:
         return jnp.nan_to_num(error / (tolerance * scale), nan=jnp.inf)
 
     return {
@@ -107,7 +122,9 @@ def _compare(chain, consts, x, y, slope) -> dict[str, jax.Array]:
     }
 
 
-def _judge(name: str, chain: tuple, seen: dict, fills: np.ndarray, remedy: str) -> None:
+def _judge(
+    name: str, chain: Chain, seen: dict[str, np.ndarray], fills: np.ndarray, remedy: str
+) -> None:
     where = f"`transform_fn` at leaf `{name}` ({' -> '.join(step.rule for step in chain)})"
     undefined = seen["undefined"].any(1)
     if undefined.any():

@@ -108,7 +108,7 @@ def widened(target: Target, test_point: Params) -> Target:
 def as_given(target: Target) -> Target:
     """The target before `widened`: the user's own functions, for checks in another precision."""
 
-    def own(fn):
+    def own(fn: Any) -> Any:
         wrapped = isinstance(fn, Partial) and isinstance(fn.func, _Cast)
         return fn.args[0] if wrapped else fn
 

@@ -14,13 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
 
-from crewel.core.protocol import Transform
+from crewel.core.protocol import PyTree, Transform
 from crewel.core.trees import as_partial, is_traced, leaf_paths
 from crewel.transforms import elementwise
 from crewel.transforms.bijections import from_nest, from_numpyro, is_nest, is_numpyro
 from crewel.transforms.inverse import check_like, derive
-
-Tree = Any
 
 _INVERSE = "`inverse_transform_fn=` (parameters -> unconstrained)"
 _LOG_DET = "`inverse_log_det_jacobian=` (parameters -> log|det du/dparams|)"
@@ -28,11 +26,11 @@ _CONSTRAINT = "a NumPyro constraint (`numpyro.distributions.constraints`) as `tr
 
 
 def build(
-    transform_fn: Any,
-    test_point: Tree,
+    transform_fn: PyTree,
+    test_point: PyTree,
     *,
-    inverse_transform_fn: Callable[[Tree], Tree] | None = None,
-    inverse_log_det_jacobian: Callable[[Tree], Any] | None = None,
+    inverse_transform_fn: Callable[[PyTree], PyTree] | None = None,
+    inverse_log_det_jacobian: Callable[[PyTree], PyTree] | None = None,
 ) -> Transform:
     """Build the transform that `transform_fn` stands for, and check it at the test point.
 
@@ -90,12 +88,19 @@ def build(
     return transform
 
 
-def _minus_ildj(forward: Callable, ildj: Callable, u: Tree) -> jax.Array:
+def _minus_ildj(
+    forward: Callable[[PyTree], PyTree], ildj: Callable[[PyTree], PyTree], u: PyTree
+) -> jax.Array:
     total = jnp.zeros((), elementwise.float_dtype(u))
     return total - sum(jnp.sum(leaf) for leaf in jax.tree.leaves(ildj(forward(u))))
 
 
-def _from_function(fn, test_point, inverse, ildj) -> Transform:
+def _from_function(
+    fn: Callable[[PyTree], PyTree],
+    test_point: PyTree,
+    inverse: Callable[[PyTree], PyTree] | None,
+    ildj: Callable[[PyTree], PyTree] | None,
+) -> Transform:
     if inverse is not None and ildj is not None:
         return Transform(fn, inverse, ildj)  # `build` replaces `ildj` by the log-determinant
     u = test_point if inverse is None else jax.eval_shape(inverse, test_point)
@@ -116,7 +121,7 @@ def _float_like(leaf: Any) -> Any:
 
 
 @jax.jit
-def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Array, Tree]:
+def _round_trip(transform: Transform, params: PyTree) -> tuple[PyTree, PyTree, jax.Array, PyTree]:
     """The inverse, the transform of it, the log-determinant, and the size of a unit step.
 
     The step gives the scale on which a parameter of zero is compared.
@@ -127,14 +132,14 @@ def _round_trip(transform: Transform, params: Tree) -> tuple[Tree, Tree, jax.Arr
     return u, again, transform.log_det(u), jax.tree.map(lambda a, b: jnp.abs(a - b), step, again)
 
 
-def _require_finite(tree: Tree, what: str, hint: str) -> None:
+def _require_finite(tree: PyTree, what: str, hint: str) -> None:
     for name, leaf in zip(leaf_paths(tree), jax.tree.leaves(tree), strict=True):
         if not np.isfinite(leaf).all():
             kind = "NaN" if np.isnan(leaf).any() else "infinite"
             raise ValueError(f"{what} is {kind} at leaf `{name}`. {hint}")
 
 
-def _check(transform: Transform, test_point: Tree) -> None:
+def _check(transform: Transform, test_point: PyTree) -> None:
     reasons = (
         "Probable reasons: `test_point` is outside the support or on its edge, or `transform_fn` "
         "and `inverse_transform_fn` are swapped. Check `test_point` first, then the two functions."

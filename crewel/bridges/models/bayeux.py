@@ -8,8 +8,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from crewel.core.protocol import Params, PyTree
 from crewel.model import Model
-from crewel.transforms.transform import is_tfp
+from crewel.transforms.bijections import is_tfp
 
 
 def _bayeux() -> Any:
@@ -24,14 +25,14 @@ def _bayeux() -> Any:
     return bayeux
 
 
-def _over_batches(fn: Callable[[Any], Any], like: Any) -> Callable[[Any], Any]:
+def _over_batches(fn: Callable[[Any], Any], like: PyTree) -> Callable[[Any], Any]:
     """Map `fn`, a function of one sample, over the leading axes that its input adds to `like`.
 
     bayeux calls transforms on one sample inside its densities, and on all chains at once outside.
     """
     first = jax.tree.leaves(like)[0]
 
-    def call(tree):
+    def call(tree: PyTree):
         mapped = fn
         for _ in range(jnp.ndim(jax.tree.leaves(tree)[0]) - jnp.ndim(first)):
             mapped = jax.vmap(mapped)
@@ -53,10 +54,10 @@ def to_bayeux(model: Model, initial_state: Any) -> Any:
             "chain axis. Pass `to_bayeux(initial_state=...)` with a leading axis of chains."
         )
 
-    def log_density(*args, **params):
+    def log_density(*args: Any, **params: Any):
         return model.log_density(*args) if args else model.log_density(params)
 
-    def ildj(params):
+    def ildj(params: Params):
         return -transform.log_det(transform.inverse(params))
 
     unconstrained = jax.eval_shape(transform.inverse, model.test_point)

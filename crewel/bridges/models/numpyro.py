@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 
 from crewel.core.compiling import Frozen, thaw
-from crewel.core.protocol import Transform
+from crewel.core.protocol import Data, Key, Params, Position, PyTree, Transform
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
 
@@ -46,7 +46,9 @@ class _Program:
     code: Any
     latents: tuple[str, ...] = ()
 
-    def bound(self, params: Any, key: Any = 0) -> tuple[Callable, tuple, dict[str, Any]]:
+    def bound(
+        self, params: Params, key: Key | int = 0
+    ) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """The model with `params` substituted, and its arguments."""
         from numpyro import handlers
 
@@ -55,7 +57,7 @@ class _Program:
         model = handlers.seed(handlers.substitute(parts["fn"], data=values), key)
         return model, parts["args"], parts["kwargs"]
 
-    def trace(self, params: Any, key: Any = 0) -> dict[str, Any]:
+    def trace(self, params: Params, key: Key | int = 0) -> dict[str, Any]:
         """Every site of one run."""
         from numpyro import handlers
 
@@ -81,19 +83,19 @@ def _example(program: _Program) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: sites[name]["value"] for name in program.latents}, fixed
 
 
-def _log_joint(program: _Program, params: Any) -> jax.Array:
+def _log_joint(program: _Program, params: Params) -> jax.Array:
     from numpyro.infer.util import log_density
 
     return jnp.asarray(log_density(*program.bound({}), params)[0])
 
 
-def _log_prior(program: _Program, params: Any) -> jax.Array:
+def _log_prior(program: _Program, params: Params) -> jax.Array:
     sites = program.trace(params)
     each = (jnp.sum(sites[n]["fn"].log_prob(params[n])) for n in program.latents)
     return jnp.asarray(sum(each))
 
 
-def _pointwise(program: _Program, params: Any) -> dict[str, jax.Array]:
+def _pointwise(program: _Program, params: Params) -> dict[str, jax.Array]:
     return {
         name: site["fn"].log_prob(site["value"])
         for name, site in program.trace(params).items()
@@ -101,11 +103,11 @@ def _pointwise(program: _Program, params: Any) -> dict[str, jax.Array]:
     }
 
 
-def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Array:
+def _log_likelihood(program: _Program, params: Params, batch: Data = None) -> jax.Array:
     return jnp.concatenate([jnp.ravel(v) for v in _pointwise(program, params).values()])
 
 
-def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
+def _run(program: _Program, params: Params, key: Key) -> dict[str, Any]:
     """What the model generates; observed sites are drawn anew."""
     model_key, data_key = jax.random.split(key)
     made = {}
@@ -119,24 +121,24 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
     return made
 
 
-def _sample_prior(program: _Program, key: Any) -> dict[str, Any]:
+def _sample_prior(program: _Program, key: Key) -> dict[str, Any]:
     sites = program.trace({}, key)
     return {name: sites[name]["value"] for name in program.latents}
 
 
-def _forward(program: _Program, u: Any) -> dict[str, Any]:
+def _forward(program: _Program, u: Position) -> dict[str, Any]:
     from numpyro.infer.util import constrain_fn
 
     return constrain_fn(*program.bound({}), u)
 
 
-def _inverse(program: _Program, params: Any) -> dict[str, Any]:
+def _inverse(program: _Program, params: Params) -> dict[str, Any]:
     from numpyro.infer.util import unconstrain_fn
 
     return unconstrain_fn(*program.bound({}), params)
 
 
-def _log_det(program: _Program, u: Any) -> jax.Array:
+def _log_det(program: _Program, u: Position) -> jax.Array:
     from numpyro.infer.util import get_transforms
 
     params = _forward(program, u)
@@ -187,7 +189,7 @@ def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
     """Supports of the latents, whether all are constant, and whether the prior can be separated."""
     found: dict[str, Any] = {}
 
-    def look(program):
+    def look(program: PyTree):
         from numpyro.distributions import biject_to
 
         sites = _feasible(program)
@@ -220,13 +222,15 @@ def _has_prior(program: _Program) -> bool:
     return True
 
 
-def _rebind(program: _Program, args: tuple, kwargs: dict[str, Any]) -> _Program:
+def _rebind(program: _Program, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Program:
     fn = thaw(program.code, program.arrays)["fn"]
     frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs}, "Argument")
     return replace(program, arrays=frozen.arrays, code=frozen.static)
 
 
-def model(fn: Callable[..., Any], args: tuple, kwargs: dict[str, Any], initial_state: Any) -> Model:
+def model(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], initial_state: Any
+) -> Model:
     """See `crewel.Model.from_numpyro`."""
     if not callable(fn):
         raise TypeError(

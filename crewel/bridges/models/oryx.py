@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,6 +17,7 @@ from jax.tree_util import Partial
 
 from crewel.core.compiling import Frozen, thaw
 from crewel.core.jaxprs import Body, bodies, equations
+from crewel.core.protocol import Data, Key, Params
 from crewel.core.trees import leaf_paths
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
@@ -29,7 +30,7 @@ _removed: dict[Hashable, Any] = {}  # entries that are out of their table
 
 
 @contextmanager
-def _without(table: dict[Any, Any], key: Hashable) -> Iterator[None]:
+def _without(table: dict[Any, Any], key: Hashable) -> Generator[None, None, None]:
     """Keep an entry out of a table that all threads share, while any of them is inside.
 
     The first thread to enter removes the entry, and the last one to leave puts it back. Uses may
@@ -51,7 +52,7 @@ def _without(table: dict[Any, Any], key: Hashable) -> Iterator[None]:
 
 
 @contextmanager
-def _oryx() -> Iterator[Any]:
+def _oryx() -> Generator[Any, None, None]:
     """Oryx's `ppl`, with Oryx's own rule for `jax.vmap` in force.
 
     Oryx 0.2.9 has two rules for random variables under `vmap`: its own, and a general one that
@@ -91,7 +92,7 @@ class _Program:
     observed: dict[str, Any]
     code: Any
 
-    def parts(self) -> tuple[Callable[..., Any], tuple]:
+    def parts(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """The function and its arguments after the key."""
         found = thaw(self.code, self.arrays)
         return found["fn"], found["args"]
@@ -113,39 +114,39 @@ def _less(sample: Mapping[str, Any], names: Mapping[str, Any]) -> dict[str, Any]
     return {k: v for k, v in left.items() if not isinstance(v, Mapping) or v}
 
 
-def _log_joint(program: _Program, params: Any) -> jax.Array:
+def _log_joint(program: _Program, params: Params) -> jax.Array:
     fn, args = program.parts()
     with _oryx() as ppl:
         return ppl.joint_log_prob(fn)(_merge(params, program.observed), *args)
 
 
-def _log_prior(program: _Program, params: Any) -> jax.Array:
+def _log_prior(program: _Program, params: Params) -> jax.Array:
     fn, args = program.parts()
     with _oryx() as ppl:
         return ppl.joint_log_prob(ppl.intervene(fn, **program.observed))(params, *args)
 
 
-def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Array:
+def _log_likelihood(program: _Program, params: Params, batch: Data = None) -> jax.Array:
     fn, args = program.parts()
     with _oryx() as ppl:
         value = ppl.joint_log_prob(ppl.intervene(fn, **params))(program.observed, *args)
     return jnp.reshape(value, (1,))
 
 
-def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
+def _pointwise(program: _Program, params: Params) -> dict[str, Any]:
     raise ValueError(
         "Oryx gives the log likelihood of all data at once, and `log_likelihood` needs one value "
         "per datum. Evaluate the likelihood's `log_prob` over `post.draws`."
     )
 
 
-def _sample(program: _Program, key: Any) -> dict[str, Any]:
+def _sample(program: _Program, key: Key) -> dict[str, Any]:
     fn, args = program.parts()
     with _oryx() as ppl:
         return _less(ppl.joint_sample(fn)(key, *args), program.observed)
 
 
-def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
+def _run(program: _Program, params: Params, key: Key) -> dict[str, Any]:
     """The random values that are not parameters, and the program's return value as `output`."""
     fn, args = program.parts()
     with _oryx() as ppl:
@@ -153,7 +154,7 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
     return {**made, "output": output}
 
 
-def _rebind(program: _Program, args: tuple, kwargs: Mapping[str, Any]) -> _Program:
+def _rebind(program: _Program, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> _Program:
     if kwargs:
         raise TypeError(
             f"An Oryx program takes no keywords, got {', '.join(kwargs)}. Pass the new arguments "
@@ -173,7 +174,7 @@ def _random_values(program: ClosedJaxpr) -> int:
     return sum(len(eqn.outvars) for eqn in found)
 
 
-def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
+def _names(fn: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
     """The names of the program's random variables.
 
     Raises:
@@ -196,7 +197,7 @@ def _names(fn: Callable[..., Any], args: tuple) -> list[str]:
 
 def model(
     fn: Callable[..., Any],
-    args: tuple,
+    args: tuple[Any, ...],
     observed: Mapping[str, Any],
     transform_fn: Any,
     initial_state: Any,

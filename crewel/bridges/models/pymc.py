@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from crewel.core.protocol import Transform
+from crewel.core.protocol import Data, Key, Params, Position, PyTree, Transform
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
 
@@ -72,14 +72,14 @@ def _transform(pm_model: Any) -> Transform:
     into = {name: u.name for name, u in zip(names, inside, strict=True)}
     out_of = {name: x.name for name, x in zip(names, outside, strict=True)}
 
-    def forward(u):
+    def forward(u: Position):
         return dict(zip(names, constrain({into[n]: u[n] for n in names}), strict=True))
 
-    def inverse(params):
+    def inverse(params: Params):
         made = unconstrain({out_of[n]: params[n] for n in names})
         return dict(zip(names, made, strict=True))
 
-    def log_det(u):
+    def log_det(u: Position):
         params = forward(u)
         given = {into[n]: u[n] for n in names} | {out_of[n]: params[n] for n in names}
         return sum(log_jacobian(given), jnp.zeros(()))
@@ -87,14 +87,14 @@ def _transform(pm_model: Any) -> Transform:
     return Transform(Partial(forward), Partial(inverse), Partial(log_det))
 
 
-def _no_run(program: Any, params: Any, key: Any) -> dict[str, Any]:
+def _no_run(program: PyTree, params: Params, key: Key) -> dict[str, Any]:
     raise ValueError(
         "Predictions of a PyMC model are PyMC's: use "
         "`pymc.sample_posterior_predictive(post.to_datatree(), model=pm_model)`."
     )
 
 
-def _pointwise(program: Any, params: Any) -> dict[str, Any]:
+def _pointwise(program: PyTree, params: Params) -> dict[str, Any]:
     return program(params)
 
 
@@ -122,13 +122,13 @@ def model(pm_model: Any, initial_state: Any) -> Model:
         point = plain.initial_point()
     inputs = [v.name for v in plain.value_vars]
 
-    def given(params):
+    def given(params: Params) -> dict[str, jax.Array]:
         return {name: params[names[name]] for name in inputs}
 
-    def pointwise(params):
+    def pointwise(params: Params) -> dict[str, jax.Array]:
         return dict(zip(observed, each(given(params)), strict=True))
 
-    def log_likelihood(params, batch=None):
+    def log_likelihood(params: Params, batch: Data = None) -> jax.Array:
         return jnp.concatenate([jnp.ravel(v) for v in pointwise(params).values()])
 
     parts = bool(observed) and not plain.potentials

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
-from crewel.core.protocol import Transform
+from crewel.core.protocol import Data, Key, Params, Position, Transform
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
 
@@ -59,27 +59,27 @@ def _sum(parts: Any) -> jax.Array:
     return jnp.asarray(sum(jnp.sum(part) for part in jax.tree.leaves(parts)))
 
 
-def _log_joint(program: _Program, params: Any) -> jax.Array:
+def _log_joint(program: _Program, params: Params) -> jax.Array:
     return program.pinned.unnormalized_log_prob(params)
 
 
-def _log_prior(program: _Program, params: Any) -> jax.Array:
+def _log_prior(program: _Program, params: Params) -> jax.Array:
     return _sum(program.pinned.unnormalized_log_prob_parts(params).unpinned)
 
 
-def _log_likelihood(program: _Program, params: Any, batch: Any = None) -> jax.Array:
+def _log_likelihood(program: _Program, params: Params, batch: Data = None) -> jax.Array:
     parts = program.pinned.unnormalized_log_prob_parts(params).pinned
     return jnp.stack([jnp.sum(part) for part in jax.tree.leaves(parts)])
 
 
-def _pointwise(program: _Program, params: Any) -> dict[str, Any]:
+def _pointwise(program: _Program, params: Params) -> dict[str, Any]:
     raise ValueError(
         "TFP gives the log likelihood of a whole pinned part, but `log_likelihood` needs one value "
         "per datum. Evaluate the likelihood's `log_prob` over `post.draws`."
     )
 
 
-def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
+def _run(program: _Program, params: Params, key: Key) -> dict[str, Any]:
     if hasattr(params, "_asdict"):
         params = params._asdict()
     elif not isinstance(params, dict):
@@ -92,19 +92,19 @@ def _run(program: _Program, params: Any, key: Any) -> dict[str, Any]:
     return {name: made[name] for name in program.pins}
 
 
-def _sample_prior(program: _Program, key: Any) -> Any:
+def _sample_prior(program: _Program, key: Key) -> Any:
     return program.pinned.sample_unpinned(seed=_raw(key))
 
 
-def _forward(program: _Program, u: Any) -> Any:
+def _forward(program: _Program, u: Position) -> Any:
     return program.bijector.forward(u)
 
 
-def _inverse(program: _Program, params: Any) -> Any:
+def _inverse(program: _Program, params: Params) -> Any:
     return program.bijector.inverse(params)
 
 
-def _log_det(program: _Program, u: Any) -> jax.Array:
+def _log_det(program: _Program, u: Position) -> jax.Array:
     # All dimensions are declared event dimensions; else TFP broadcasts the parts to one shape.
     return _sum(program.bijector.forward_log_det_jacobian(u, jax.tree.map(jnp.ndim, u)))
 

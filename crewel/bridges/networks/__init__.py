@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from crewel.bridges import NETWORKS, load
+from crewel.core.protocol import Key, PyTree
 
 
 class Bridged(NamedTuple):
@@ -82,10 +83,10 @@ def _no_example() -> ValueError:
 
 def bridge(
     network: Any,
-    x: Any,
+    x: PyTree,
     *,
     example: Any = None,
-    key: Any,
+    key: Key,
     call: Mapping[str, Any] | None = None,
     dropout: Any = None,
 ) -> Bridged:
@@ -129,12 +130,12 @@ def bridge(
     return made
 
 
-def _ignores(made: Bridged, dropout: Any, x: Any) -> bool:
+def _ignores(made: Bridged, dropout: Any, x: PyTree) -> bool:
     other = jax.random.fold_in(dropout, 1)
     run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
 
     @jax.jit
-    def outputs(run):
+    def outputs(run: Callable[..., Any]) -> PyTree:
         return run(made.params, made.state, x, False)[0]
 
     both = zip(jax.tree.leaves(outputs(made.run)), jax.tree.leaves(outputs(run)), strict=True)

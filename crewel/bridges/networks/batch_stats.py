@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged
+from crewel.core.protocol import Data, Params, PyTree
 from crewel.core.trees import leaf_paths
 
 CHOICES = ("frozen", "per_draw")
@@ -33,40 +34,40 @@ class Network(NamedTuple):
     init: Callable[..., Any] | None
 
 
-def _frozen(run: Any, state: Any, params: Any, x: Any) -> Any:
+def _frozen(run: Partial, state: PyTree, params: Params, x: PyTree) -> Any:
     return run(params, state, x, False)[0]
 
 
-def _training(run: Any, state: Any, params: Any, x: Any) -> Any:
+def _training(run: Partial, state: PyTree, params: Params, x: PyTree) -> Any:
     return run(params, state, x, True)[0]
 
 
-def _of_rows(run: Any, state: Any, rows: Any, params: Any) -> Any:
+def _of_rows(run: Partial, state: PyTree, rows: Data, params: Params) -> Any:
     return run(params, state, rows, True)[1]
 
 
-def _per_draw(run: Any, state: Any, rows: Any, params: Any, x: Any) -> Any:
+def _per_draw(run: Partial, state: PyTree, rows: Data, params: Params, x: PyTree) -> Any:
     return run(params, _of_rows(run, state, rows, params), x, False)[0]
 
 
-def _rebuild(rebuild: Any, state: Any, params: Any) -> Any:
+def _rebuild(rebuild: Any, state: PyTree, params: Params) -> Any:
     return rebuild(params, state)
 
 
-def _rebuild_per_draw(rebuild: Any, run: Any, state: Any, rows: Any, params: Any) -> Any:
+def _rebuild_per_draw(rebuild: Any, run: Partial, state: PyTree, rows: Data, params: Params) -> Any:
     return rebuild(params, _of_rows(run, state, rows, params))
 
 
-def _changed(made: Bridged, x: Any, training: bool) -> bool:
+def _changed(made: Bridged, x: PyTree, training: bool) -> bool:
     @jax.jit
-    def after(params, state, x):
+    def after(params: Params, state: PyTree, x: PyTree):
         return made.run(params, state, x, training)[1]
 
     both = jax.tree.leaves(made.state), jax.tree.leaves(after(made.params, made.state, x))
     return any(bool(jnp.any(old != new)) for old, new in zip(*both, strict=True))
 
 
-def settle(made: Bridged, x: Any, batch_stats: str | None) -> Network:
+def settle(made: Bridged, x: PyTree, batch_stats: str | None) -> Network:
     """The network with its batch statistics frozen, or computed anew for each draw.
 
     Args:

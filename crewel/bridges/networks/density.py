@@ -16,6 +16,7 @@ from jax.tree_util import Partial
 
 from crewel.bridges.networks.batch_stats import Network
 from crewel.bridges.networks.layout import Layout
+from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.trees import by_value
 from crewel.likelihoods import Likelihood
 from crewel.posterior.predict import NetworkPredictive
@@ -26,7 +27,7 @@ from crewel.priors import assignment as priors
 class _Outputs:
     layout: Layout
 
-    def __call__(self, apply: Any, params: Any, x: Any) -> Any:
+    def __call__(self, apply: Any, params: Params, x: PyTree) -> Any:
         return jax.tree.map(_wide, apply(self.layout.split(params)[0], x))
 
 
@@ -41,7 +42,7 @@ class _Distribution:
     layout: Layout
     squeeze: bool
 
-    def __call__(self, likelihood: Any, params: Any, outputs: Any) -> Any:
+    def __call__(self, likelihood: Any, params: Params, outputs: PyTree) -> Any:
         latents = self.layout.split(params)[1]
         return likelihood(outputs[..., 0] if self.squeeze else outputs, latents)
 
@@ -50,7 +51,7 @@ class _Distribution:
 class _Native:
     layout: Layout
 
-    def __call__(self, rebuild: Any, params: Any) -> Any:
+    def __call__(self, rebuild: Any, params: Params) -> Any:
         return rebuild(self.layout.split(params)[0])
 
 
@@ -58,7 +59,7 @@ class _Native:
 class _LogPrior:
     layout: Layout
 
-    def __call__(self, table: Any, params: Any) -> Any:
+    def __call__(self, table: Any, params: Params) -> Any:
         return priors.log_prob(table, params, self.layout.split(params)[1])
 
 
@@ -66,7 +67,7 @@ class _LogPrior:
 class _SampleNetwork:
     layout: Layout
 
-    def __call__(self, init: Any, table: Any, like: Any, key: Any) -> Any:
+    def __call__(self, init: Any, table: Any, like: PyTree, key: Key) -> Any:
         network_key, latent_key = jax.random.split(key)
         latents = self.layout.split(priors.sample(table, like, latent_key))[1]
         weights = self.layout.split(like)[0]
@@ -75,7 +76,7 @@ class _SampleNetwork:
 
 
 def predictives(
-    net: Network, layout: Layout, likelihood: Likelihood, x: Any, y: Any
+    net: Network, layout: Layout, likelihood: Likelihood, x: PyTree, y: Array
 ) -> tuple[NetworkPredictive, NetworkPredictive]:
     """The network's outputs and the distribution of `y`, as functions of all parameters.
 
@@ -110,7 +111,7 @@ def log_prior(layout: Layout, table: Mapping[str, Any]) -> Partial:
     return Partial(_LogPrior(layout), table)
 
 
-def _pointwise(training: NetworkPredictive, params: Any, batch: Any) -> Any:
+def _pointwise(training: NetworkPredictive, params: Params, batch: Data) -> Any:
     return training.pointwise(params, batch["x"], batch["y"])
 
 
@@ -120,7 +121,7 @@ def log_likelihood(training: NetworkPredictive) -> Partial:
 
 
 def initializers(
-    net: Network, layout: Layout, table: Mapping[str, Any], like: Any
+    net: Network, layout: Layout, table: Mapping[str, Any], like: PyTree
 ) -> dict[str, Partial]:
     """Functions `key -> params` by name: the network's own initialization if any, and the prior."""
     from_prior = {"prior": Partial(priors.sample, table, like)}

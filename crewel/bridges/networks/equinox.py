@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
 
@@ -52,7 +53,7 @@ class _Merge:
     structure: Static
     keys: tuple[tuple[Any, ...], ...]
 
-    def __call__(self, others: Any, params: Any, state: Any = None) -> Any:
+    def __call__(self, others: Any, params: Params, state: PyTree = None) -> Any:
         import equinox as eqx
 
         leaves = [reduce(getitem, path, params) for path in self.keys]
@@ -87,7 +88,9 @@ class _Run:
     stateful: bool
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, others: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
+    def __call__(
+        self, others: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
+    ):
         import equinox as eqx
 
         module = self.merge(others, params)
@@ -100,7 +103,7 @@ class _Run:
             module = _switch(module, eqx.nn.BatchNorm, False)
             state = jax.tree.map(_fresh, state)
 
-        def row(x, key, state):
+        def row(x: PyTree, key: Key | None, state: PyTree):
             keywords = dict(self.call) | ({} if key is None else {"key": key})
             if self.stateful:
                 return module(x, state, **keywords)
@@ -111,12 +114,12 @@ class _Run:
         return out, after if self.stateful else state
 
 
-def _params(make: Any, key: Any) -> Any:
+def _params(make: Any, key: Key) -> Any:
     made = make(key)
     return _nested(_split(made[0] if isinstance(made, tuple) else made)[0])
 
 
-def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
     """Bridge an Equinox module, a function of one row that `jax.vmap` maps over rows.
 
     Its float arrays are the parameters, as a nested dict by attribute and index.

@@ -10,6 +10,7 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import by_value
 
 
@@ -17,7 +18,9 @@ from crewel.core.trees import by_value
 class _Run:
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, apply: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
+    def __call__(
+        self, apply: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
+    ):
         random = {} if key is None else {"rng": key}
         return apply(params, x, **dict(self.call), **random), state
 
@@ -26,15 +29,15 @@ class _Run:
 class _StaxInit:
     shape: tuple[int, ...]
 
-    def __call__(self, init: Any, key: Any) -> Any:
+    def __call__(self, init: Any, key: Key) -> Any:
         return init(key, self.shape)[1]
 
 
-def _rebuild(params: Any, state: Any) -> Any:
+def _rebuild(params: Params, state: PyTree) -> Any:
     return params
 
 
-def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
     """Bridge a function; its parameters remain the pytree that they are.
 
     The `init` of a pair is `init(key) -> params` or, as in stax, `init(key, input_shape) ->

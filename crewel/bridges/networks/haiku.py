@@ -10,6 +10,7 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
 _BATCH_NORM = ("inputs", "is_training", "test_local_stats", "scale", "offset")
@@ -21,7 +22,7 @@ class _AsAsked:
 
     training: bool
 
-    def __call__(self, next_f: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    def __call__(self, next_f: Any, args: tuple[Any, ...], kwargs: Any, context: Any) -> Any:
         import haiku as hk
 
         if not isinstance(context.module, hk.BatchNorm) or context.method_name != "__call__":
@@ -37,7 +38,9 @@ class _Run:
     takes_rng: bool
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, fresh: Any, key: Any, params: Any, state: Any, x: Any, training: bool):
+    def __call__(
+        self, fresh: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
+    ):
         import haiku as hk
 
         # Haiku's averages are unbiased: from a fresh state, one batch makes them that batch's.
@@ -53,7 +56,7 @@ class _Init:
     init: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: Any, key: Any) -> Any:
+    def __call__(self, row: Any, key: Key) -> Any:
         return self.init(key, row, **dict(self.call))
 
 
@@ -61,7 +64,7 @@ class _Init:
 class _Params:
     stateful: bool
 
-    def __call__(self, init: Any, key: Any) -> Any:
+    def __call__(self, init: Any, key: Key) -> Any:
         made = init(key)
         return made[0] if self.stateful else made
 
@@ -70,11 +73,11 @@ class _Params:
 class _Rebuild:
     stateful: bool
 
-    def __call__(self, params: Any, state: Any) -> Any:
+    def __call__(self, params: Params, state: PyTree) -> Any:
         return (params, state) if self.stateful else params
 
 
-def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
     """Bridge what `hk.transform` and its variants return; parameters stay Haiku's two-level dict.
 
     Args:

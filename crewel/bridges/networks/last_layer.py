@@ -9,6 +9,7 @@ import jax
 from jax.extend.core import JaxprEqn
 
 from crewel.core.jaxprs import Body, bodies, interpret
+from crewel.core.protocol import Params, PyTree
 from crewel.priors.patterns import listing
 
 _LOOPS = ("scan", "while", "cond")
@@ -26,7 +27,7 @@ class _Value(NamedTuple):
     data: bool
 
 
-def last_layer(apply: Any, params: Any, shapes: Mapping[str, Any], x: Any) -> set[str]:
+def last_layer(apply: Any, params: Params, shapes: Mapping[str, Any], x: PyTree) -> set[str]:
     """The paths of the layer whose parameters meet the data last, as a trace shows it.
 
     Names do not show it: `LayerNorm_0` sorts after `Dense_2`, and may come before it.

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crewel.core.protocol import Params
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -30,7 +32,7 @@ class Layout:
     merged: bool
 
     @classmethod
-    def of(cls, params: Any, latents: tuple[str, ...]) -> Layout:
+    def of(cls, params: Params, latents: tuple[str, ...]) -> Layout:
         """The layout of a network's parameters with these latents.
 
         Raises:
@@ -45,13 +47,13 @@ class Layout:
             )
         return cls(latents, merged)
 
-    def join(self, params: Any, latents: Mapping[str, Any]) -> Any:
+    def join(self, params: Params, latents: Mapping[str, Any]) -> Any:
         """The model's parameters."""
         if not self.latents:
             return params
         return {**(params if self.merged else {"network": params}), **latents}
 
-    def split(self, params: Any) -> tuple[Any, dict[str, Any]]:
+    def split(self, params: Params) -> tuple[Any, dict[str, Any]]:
         """The network's parameters and the latents."""
         if not self.latents:
             return params, {}

@@ -10,10 +10,13 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
 
-def _alone(layer: Any, args: Any, kwargs: Any, rngs: Any, mutable: Any, **fields: Any) -> Any:
+def _alone(
+    layer: Any, args: tuple[Any, ...], kwargs: Any, rngs: Any, mutable: Any, **fields: Any
+) -> Any:
     """Call a layer with other fields on its own variables, and update those."""
     copy = layer.copy(parent=None, name=None, **fields)
     out, new = copy.apply(layer.variables, *args, **kwargs, rngs=rngs, mutable=mutable)
@@ -30,7 +33,7 @@ class _AsAsked:
     training: bool
     dropout: bool
 
-    def __call__(self, next_fun: Any, args: Any, kwargs: Any, context: Any) -> Any:
+    def __call__(self, next_fun: Any, args: tuple[Any, ...], kwargs: Any, context: Any) -> Any:
         from flax import linen as nn
 
         layer = context.module
@@ -57,7 +60,9 @@ class _Run:
     module: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+    def __call__(
+        self, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
+    ) -> Any:
         from flax import linen as nn
 
         rngs = {} if key is None else {"dropout": key}
@@ -77,7 +82,7 @@ class _Init:
     module: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: Any, key: Any) -> Any:
+    def __call__(self, row: Any, key: Key) -> Any:
         streams = dict(zip(("params", "dropout"), jax.random.split(key), strict=True))
         return self.module.value.init(streams, row, **dict(self.call))
 
@@ -92,15 +97,15 @@ def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
     return variables["params"], {k: v for k, v in variables.items() if k != "params"}
 
 
-def _params(init: Any, key: Any) -> Any:
+def _params(init: Any, key: Key) -> Any:
     return _plain(init(key))[0]
 
 
-def _rebuild(params: Any, state: Any) -> Any:
+def _rebuild(params: Params, state: PyTree) -> Any:
     return {"params": params, **state}
 
 
-def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
     """Bridge a linen module; parameters are its collection `params`, with Flax's names.
 
     Args:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
 
@@ -27,7 +28,9 @@ class _Merge:
 
     graph: Static
 
-    def __call__(self, rest: Any, key: Any, params: Any, state: Any, training: bool = False) -> Any:
+    def __call__(
+        self, rest: PyTree, key: Key | None, params: Params, state: PyTree, training: bool = False
+    ) -> Any:
         from flax import nnx
 
         module = nnx.merge(self.graph.value, *map(nnx.State, (params, state, rest)))
@@ -48,33 +51,49 @@ class _Run:
     merge: _Merge
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+    def __call__(
+        self,
+        rest: PyTree,
+        key: Key | None,
+        params: Params,
+        state: PyTree,
+        x: PyTree,
+        training: bool,
+    ) -> Any:
         out, statistics, _ = self.all(rest, key, params, state, x, training)
         return out, statistics
 
-    def all(self, rest: Any, key: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+    def all(
+        self,
+        rest: PyTree,
+        key: Key | None,
+        params: Params,
+        state: PyTree,
+        x: PyTree,
+        training: bool,
+    ) -> Any:
         """Outputs, batch statistics and other state after a call."""
         module = self.merge(rest, key, params, state, training)
         out = module(x, **dict(self.call))
         return out, *_split(module)[2:]
 
 
-def _draws(run: _Run, rest: Any, params: Any, state: Any, x: Any) -> bool:
+def _draws(run: _Run, rest: PyTree, params: Params, state: PyTree, x: PyTree) -> bool:
     """Whether a call of the network advances a random-number counter."""
 
     @jax.jit
-    def after(rest, params, state, x):
+    def after(rest: PyTree, params: Params, state: PyTree, x: PyTree):
         return run.all(rest, None, params, state, x, False)[2]
 
     both = zip(jax.tree.leaves(rest), jax.tree.leaves(after(rest, params, state, x)), strict=True)
     return any(old.dtype == jnp.uint32 and bool((old != new).any()) for old, new in both)
 
 
-def _params(make: Any, key: Any) -> Any:
+def _params(make: Any, key: Key) -> Any:
     return _split(make(key))[1]
 
 
-def bridge(network: Any, x: Any, *, example: Any, key: Any, call: Any, dropout: Any) -> Bridged:
+def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
     """Bridge an NNX module; parameters are its `nnx.Param`, as a nested dict by attribute.
 
     Args:

@@ -11,10 +11,11 @@ from jax.tree_util import Partial
 
 from crewel.bridges import networks as libraries
 from crewel.bridges.networks import Bridged
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static
 
 
-def each(networks: Mapping[str, Any], x: Any) -> dict[str, Any]:
+def each(networks: Mapping[str, Any], x: PyTree) -> dict[str, Any]:
     """Call every network on the same inputs; return the outputs by name."""
     return {name: network(x) for name, network in networks.items()}
 
@@ -23,11 +24,11 @@ def each(networks: Mapping[str, Any], x: Any) -> dict[str, Any]:
 class _Run:
     combine: Static
 
-    def __call__(self, runs: Any, params: Any, state: Any, x: Any, training: bool) -> Any:
+    def __call__(self, runs: Any, params: Params, state: PyTree, x: PyTree, training: bool) -> Any:
         new = dict(state)
 
-        def network(name):
-            def call(inputs):
+        def network(name: str):
+            def call(inputs: PyTree):
                 out, new[name] = runs[name](params[name], new[name], inputs, training)
                 return out
 
@@ -36,22 +37,22 @@ class _Run:
         return self.combine({name: network(name) for name in runs}, x), new
 
 
-def _init(inits: Mapping[str, Any], key: Any) -> dict[str, Any]:
+def _init(inits: Mapping[str, Any], key: Key) -> dict[str, Any]:
     keys = jax.random.split(key, len(inits))
     return {name: init(k) for (name, init), k in zip(inits.items(), keys, strict=True)}
 
 
-def _rebuild(rebuilds: Mapping[str, Any], params: Any, state: Any) -> dict[str, Any]:
+def _rebuild(rebuilds: Mapping[str, Any], params: Params, state: PyTree) -> dict[str, Any]:
     return {name: make(params[name], state[name]) for name, make in rebuilds.items()}
 
 
 def bridge(
     networks: Mapping[str, Any],
-    x: Any,
+    x: PyTree,
     *,
     combine: Any = None,
     example: Mapping[str, Any] | None = None,
-    key: Any,
+    key: Key,
     call: Mapping[str, Any] | None = None,
     dropout: Mapping[str, Any] | None = None,
 ) -> Bridged:
@@ -82,8 +83,8 @@ def bridge(
     keys = dict(zip(networks, jax.random.split(key, len(networks)), strict=True))
     made: dict[str, Bridged] = {}
 
-    def bridged_at_first_call(name):
-        def network(inputs):
+    def bridged_at_first_call(name: str):
+        def network(inputs: PyTree):
             if name not in made:
                 own = {keyword: value.get(name) for keyword, value in by_name.items()}
                 made[name] = libraries.bridge(networks[name], inputs, key=keys[name], **own)

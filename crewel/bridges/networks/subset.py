@@ -12,6 +12,7 @@ from jax.tree_util import Partial
 
 from crewel.bridges.networks.batch_stats import Network
 from crewel.bridges.networks.last_layer import last_layer
+from crewel.core.protocol import Key, Params, PyTree
 from crewel.priors.patterns import matching
 
 LAST = "last"
@@ -24,19 +25,19 @@ class _Parts:
     structure: Any
     sampled: tuple[bool, ...]
 
-    def split(self, params: Any) -> tuple[Any, list[Any]]:
+    def split(self, params: Params) -> tuple[Any, list[Any]]:
         leaves = jax.tree.leaves(params)
         kept = [leaf if s else None for leaf, s in zip(leaves, self.sampled, strict=True)]
         fixed = [leaf for leaf, s in zip(leaves, self.sampled, strict=True) if not s]
         return _pruned(jax.tree.unflatten(self.structure, kept)), fixed
 
-    def join(self, params: Any, fixed: Sequence[Any]) -> Any:
+    def join(self, params: Params, fixed: Sequence[Any]) -> Any:
         here, there = iter(jax.tree.leaves(params)), iter(fixed)
         leaves = [next(here) if s else next(there) for s in self.sampled]
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def _pruned(tree: Any) -> Any:
+def _pruned(tree: PyTree) -> Any:
     """Remove dict entries that hold no leaf; in other containers `None` stays in place."""
     if not isinstance(tree, dict):
         return tree
@@ -49,7 +50,7 @@ class _Joined:
 
     parts: _Parts
 
-    def __call__(self, function: Any, fixed: Any, params: Any, *args: Any) -> Any:
+    def __call__(self, function: Any, fixed: Any, params: Params, *args: Any) -> Any:
         return function(self.parts.join(params, fixed), *args)
 
 
@@ -57,12 +58,12 @@ class _Joined:
 class _Init:
     parts: _Parts
 
-    def __call__(self, init: Any, key: Any) -> Any:
+    def __call__(self, init: Any, key: Key) -> Any:
         return self.parts.split(init(key))[0]
 
 
 def select(
-    network: Network, bayesian: str | Sequence[str] | None, shapes: dict[str, Any], x: Any
+    network: Network, bayesian: str | Sequence[str] | None, shapes: dict[str, Any], x: PyTree
 ) -> Network:
     """The network as a function of the parameters that `bayesian` names.
 

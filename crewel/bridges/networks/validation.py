@@ -10,12 +10,13 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.core import Tracer
 
+from crewel.core.protocol import Array, Params, PyTree
 from crewel.core.trees import named_leaves
 from crewel.likelihoods import base_of, kind_of, shape_hint
 from crewel.posterior.predict import NetworkPredictive
 
 
-def _rows(name: str, tree: Any) -> int:
+def _rows(name: str, tree: PyTree) -> int:
     counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
     if len(counts) != 1 or counts == {()}:
         raise ValueError(
@@ -25,7 +26,7 @@ def _rows(name: str, tree: Any) -> int:
     return counts.pop()[0]
 
 
-def data(x: Any, y: Any) -> None:
+def data(x: PyTree, y: Array) -> None:
     """Refuse data of different lengths, or with values that are not finite.
 
     Raises:
@@ -50,7 +51,7 @@ def data(x: Any, y: Any) -> None:
                 )
 
 
-def parameters(params: Any) -> None:
+def parameters(params: Params) -> None:
     """Refuse a network without parameters, or with one that is not a float.
 
     Raises:
@@ -75,7 +76,7 @@ def parameters(params: Any) -> None:
             )
 
 
-def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> str:
+def likelihood(predictive: NetworkPredictive, params: Params, x: PyTree, y: Array) -> str:
     """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
 
     Returns:
@@ -88,7 +89,7 @@ def likelihood(predictive: NetworkPredictive, params: Any, x: Any, y: Any) -> st
     """
     seen: dict[str, Any] = {}
 
-    def look(params, x):
+    def look(params: Params, x: PyTree):
         outputs = predictive.apply(params, x)
         seen["outputs"] = jax.tree.map(jnp.shape, outputs)
         seen["distribution"] = predictive.likelihood(params, outputs)
