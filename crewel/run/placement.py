@@ -102,7 +102,15 @@ def place(row: Algorithm, method: str, num_chains: int, home: Any = None) -> Pla
 
 def take(tree: PyTree, block: np.ndarray, batched: bool) -> PyTree:
     """Take the chains of a block from leaves with a leading chain axis."""
-    return jax.tree.map(lambda leaf: leaf[jnp.asarray(block)] if batched else leaf[block[0]], tree)
+
+    def one(leaf: Any) -> Any:
+        if batched:
+            return leaf[jnp.asarray(block)]
+        # On the host: JAX would compile a slice for each shape. Keys cannot go there.
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return leaf[block[0]] if is_key else np.asarray(leaf)[block[0]]
+
+    return jax.tree.map(one, tree)
 
 
 def join(trees: list[PyTree], placement: Placement) -> PyTree:
