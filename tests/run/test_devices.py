@@ -58,6 +58,8 @@ def test_chains_run_where_the_data_must_stay(method):
         first, second = run(zero, **call), run(one, **call)
         assert where(first) == {{zero}} and where(second) == {{one}}
         np.testing.assert_array_equal(first.draws["w"], second.draws["w"])
+        for post in (first, second):
+            post.extend(5, progress=False)
         for device in (zero, one):
             with counting() as counts:
                 again = run(device, **call)
