@@ -195,7 +195,7 @@ class Context:
         if isinstance(init, str):
             return init
         if hasattr(init, "draws"):
-            init = initial.from_draws(init.params, self.num_chains)
+            init = initial.from_draws(init.points, self.num_chains)
         params = initial.explicit(init, self.model.test_point, self.num_chains)
         return jax.tree.map(lambda leaf: leaf[: self.checked_chains], params)
 

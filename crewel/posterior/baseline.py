@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
@@ -12,53 +13,74 @@ from crewel.posterior.predict import NetworkPredictive
 
 
 def log_likelihood(
-    predictive: NetworkPredictive, params: Params, data: Data, y: Array
+    predictive: NetworkPredictive, params: Params, data: Data, rows: Data
 ) -> np.ndarray:
     """Log likelihood of each row under a constant predictor fitted to the training targets.
 
     Classes get their frequencies, with one added to each count. Counts get a Poisson with their
     mean, or a negative binomial with their mean and variance if the likelihood is not a Poisson
     and the counts vary more than one. Values get a normal with their mean and standard deviation.
+    What the likelihood masks is neither fitted nor scored.
 
     Args:
         predictive: how the model predicts.
         params: any parameters, for the kind of the distribution.
         data: the training data, `{"x": ..., "y": ...}`.
-        y: targets to score, `(N, ...)`.
+        rows: the rows to score, the same way.
 
     Returns:
         `(N,)`, summed over the axes of a row.
     """
-    train, y = np.asarray(data["y"], np.float64), np.asarray(y, np.float64)
+    distribution = _distribution(predictive, params, data["x"])
+    train, y = (np.asarray(each["y"], np.float64) for each in (data, rows))
+    masked = _is_masked(distribution)
+    seen = _seen(predictive, params, rows) if masked else np.ones(y.shape, bool)
+    if masked:  # the statistics below leave NaN out
+        train = np.where(_seen(predictive, params, data), train, np.nan)
     if predictive.kind == CLASSES:
         values = _classes(train, y)
     elif predictive.kind == COUNTS:
-        poisson = isinstance(_base(predictive, params, data["x"]), dist.Poisson)
-        values = _counts(train, y, dispersed=not poisson)
+        values = _counts(train, y, dispersed=not isinstance(base_of(distribution), dist.Poisson))
     else:
-        mean, sd = train.mean(0), train.std(0) + 1e-12
+        mean, sd = np.nanmean(train, 0), np.nanstd(train, 0) + 1e-12
         values = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
-    return values.reshape(len(y), -1).sum(-1)
+    return np.where(seen, values, 0.0).reshape(len(y), -1).sum(-1)
 
 
-def _base(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
+def _distribution(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
     """The distribution of `y`, without numbers."""
     seen: list[dist.Distribution] = []
-    few = jax.tree.map(lambda leaf: leaf[:2], x)
-    jax.eval_shape(lambda p, x: seen.append(predictive.at(p, x)[1]), params, few)
-    return base_of(seen[0])
+    jax.eval_shape(lambda p, x: seen.append(predictive.at(p, x)[1]), params, x)
+    return seen[0]
+
+
+def _is_masked(distribution: dist.Distribution) -> bool:
+    while distribution is not base_of(distribution):
+        if isinstance(distribution, dist.MaskedDistribution):
+            return True
+        distribution = distribution.base_dist
+    return False
+
+
+def _seen(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray:
+    """Where `y` counts: two values of it have a log density of exactly zero where it does not."""
+    distribution, y = predictive.at(params, rows["x"])[1], jnp.asarray(rows["y"])
+    other = jnp.where(y == 0, 1, 0).astype(y.dtype) if predictive.kind == CLASSES else y + 1
+    found = np.asarray((distribution.log_prob(y) != 0) | (distribution.log_prob(other) != 0))
+    return np.broadcast_to(found.reshape(found.shape + (1,) * (y.ndim - found.ndim)), y.shape)
 
 
 def _classes(train: np.ndarray, y: np.ndarray) -> np.ndarray:
-    train, y = train.astype(int), y.astype(int)
-    count = np.bincount(train.ravel(), minlength=int(y.max()) + 1) + 1.0
+    known, y = train[np.isfinite(train)].astype(int), y.astype(int)
+    most = max(known.max(initial=0), y.max())
+    count = np.bincount(known, minlength=int(most) + 1) + 1.0
     return np.log(count / count.sum())[y]
 
 
 def _counts(train: np.ndarray, y: np.ndarray, *, dispersed: bool) -> np.ndarray:
     from scipy.stats import nbinom, poisson
 
-    mean, variance = train.mean(0) + 1e-12, train.var(0)
+    mean, variance = np.nanmean(train, 0) + 1e-12, np.nanvar(train, 0)
     found = poisson.logpmf(y, mean)
     if not dispersed:
         return found

@@ -55,7 +55,7 @@ def report(
     outputs = over_draws(points, predictive, params, inputs)
     rows: Data = data if y is None else {"x": x, "y": y}
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
-    constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows["y"])
+    constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows)
     return function_report.report(_flat(outputs), pointwise, constant)
 
 

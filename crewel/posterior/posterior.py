@@ -82,7 +82,17 @@ class Posterior:
 
     @property
     def params(self) -> Params:
-        """The draws as parameters of the model.
+        """The draws as parameters of the model; warns where they carry weights.
+
+        Raises:
+            ValueError: the run kept what `collect=` returned instead.
+        """
+        self._warn_of_weights()
+        return self.points
+
+    @property
+    def points(self) -> Params:
+        """The draws as parameters of the model, each on its own, whatever its weight.
 
         Raises:
             ValueError: the run kept what `collect=` returned instead.
@@ -92,12 +102,14 @@ class Posterior:
                 "This run kept what `collect=` returned, not parameters. Run without `collect=` "
                 "to predict, summarize weights, or start another run from it."
             )
+        return self.draws
+
+    def _warn_of_weights(self) -> None:
         if "log_weight" in self.stats:
             warn(
                 f"Draws of `{self.algorithm}` carry weights that averages over them ignore. "
                 "`post.resampled()` returns draws of equal weight."
             )
-        return self.draws
 
     def resampled(self, seed: Seed = 0) -> Posterior:
         """Draws of equal weight, for a sampler whose draws carry a `log_weight`.
@@ -157,7 +169,12 @@ class Posterior:
 
         Parameters become variables with dotted names (`Dense_0.kernel`), with named dims and
         coordinates; statistics are the group `sample_stats`, training targets `observed_data`.
+        Warns where draws carry weights: ArviZ averages over them as if they were equal.
         """
+        self._warn_of_weights()
+        return self._datatree()
+
+    def _datatree(self) -> DataTree:
         groups: dict[str, dict[str, np.ndarray]] = arviz.posterior_groups(self.draws, self.stats)
         if isinstance(self.model.data, dict) and hasattr(self.model.data.get("y"), "shape"):
             groups["observed_data"] = {"y": np.asarray(self.model.data["y"])}
@@ -257,7 +274,7 @@ class Posterior:
         predictive = require_network(self.model.predictive, "`network`")
         assert predictive.rebuild is not None
         return predictive.rebuild(
-            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.params)
+            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.points)
         )
 
     def log_likelihood(self, *args: Any, **kwargs: Any) -> DataTree:
@@ -281,7 +298,7 @@ class Posterior:
             predictive = require_network(None, "`log_likelihood`")
         values = predictive.log_likelihood(self.params, self.model.data, args, kwargs)
         group = arviz.to_datatree({"log_likelihood": values}, dims=predictive.dims(values))
-        tree = self.to_datatree()
+        tree = self._datatree()
         tree["log_likelihood"] = group["log_likelihood"]
         return tree
 

@@ -236,7 +236,7 @@ def find(
         start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys, tries)
     else:
         if isinstance(init, Posterior):
-            init = from_draws(init.params, num_chains)
+            init = from_draws(init.points, num_chains)
         params = explicit(init, model.test_point, num_chains)
         made = program(_given, None, target, params, model.test_point)
         compile_all(made)
