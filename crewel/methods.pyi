@@ -267,6 +267,73 @@ class _BlackjaxSgldCv(_Bound):
         Baker, Fearnhead, Fox & Nemeth 2019
         """
 
+class _BlackjaxCyclicalSgld(_Bound):
+    """SGLD in cycles of long steps that explore and short steps that sample."""
+
+    def __call__(
+        self,
+        seed: Seed = 0,
+        *,
+        num_chains: int = 4,
+        num_draws: int = 1000,
+        thinning: int = 1,
+        batch_size: int | None = None,
+        replacement: bool = False,
+        batches: Iterable[Data] | None = None,
+        num_data: int | None = None,
+        init: Init = None,
+        chain_method: ChainMethod = "auto",
+        progress: bool = True,
+        collect: Callable[[Params], PyTree] | None = None,
+        reduce: Reducer | Literal["mean"] | None = None,
+        evaluate: tuple[PyTree, PyTree] | tuple[PyTree, PyTree, int] | None = None,
+        step_size: Any = "auto",
+        temperature: Any = 1.0,
+        cycle_length: Any = 500,
+        exploration: Any = 0.8,
+    ) -> Posterior:
+        """SGLD in cycles of long steps that explore and short steps that sample.
+
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
+
+        Zhang, Li, Zhang, Chen & Wilson 2020
+        """
+
+class _BlackjaxCyclicalSghmc(_Bound):
+    """SGHMC in cycles of long steps that explore and short steps that sample."""
+
+    def __call__(
+        self,
+        seed: Seed = 0,
+        *,
+        num_chains: int = 4,
+        num_draws: int = 1000,
+        thinning: int = 1,
+        batch_size: int | None = None,
+        replacement: bool = False,
+        batches: Iterable[Data] | None = None,
+        num_data: int | None = None,
+        init: Init = None,
+        chain_method: ChainMethod = "auto",
+        progress: bool = True,
+        collect: Callable[[Params], PyTree] | None = None,
+        reduce: Reducer | Literal["mean"] | None = None,
+        evaluate: tuple[PyTree, PyTree] | tuple[PyTree, PyTree, int] | None = None,
+        num_integration_steps: Any = 10,
+        alpha: Any = 0.01,
+        beta: Any = 0,
+        step_size: Any = "auto",
+        temperature: Any = 1.0,
+        cycle_length: Any = 500,
+        exploration: Any = 0.8,
+    ) -> Posterior:
+        """SGHMC in cycles of long steps that explore and short steps that sample.
+
+        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
+
+        Zhang, Li, Zhang, Chen & Wilson 2020
+        """
+
 class _BlackjaxCheesHmc(_Bound):
     """HMC with a trajectory length tuned across all chains; for many chains, on GPUs."""
 
@@ -621,73 +688,6 @@ class _BlackjaxCsgld(_Bound):
         No accept step, and a noisy gradient: both leave a bias that vanishes with the step size; draws come from the flattened density, see `Posterior.resampled`.
 
         Deng, Lin & Liang 2020
-        """
-
-class _BlackjaxCyclicalSgld(_Bound):
-    """SGLD in cycles of long steps that explore and short steps that sample."""
-
-    def __call__(
-        self,
-        seed: Seed = 0,
-        *,
-        num_chains: int = 4,
-        num_draws: int = 1000,
-        thinning: int = 1,
-        batch_size: int | None = None,
-        replacement: bool = False,
-        batches: Iterable[Data] | None = None,
-        num_data: int | None = None,
-        init: Init = None,
-        chain_method: ChainMethod = "auto",
-        progress: bool = True,
-        collect: Callable[[Params], PyTree] | None = None,
-        reduce: Reducer | Literal["mean"] | None = None,
-        evaluate: tuple[PyTree, PyTree] | tuple[PyTree, PyTree, int] | None = None,
-        step_size: Any = "auto",
-        temperature: Any = 1.0,
-        cycle_length: Any = 500,
-        exploration: Any = 0.8,
-    ) -> Posterior:
-        """SGLD in cycles of long steps that explore and short steps that sample.
-
-        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
-
-        Zhang, Li, Zhang, Chen & Wilson 2020
-        """
-
-class _BlackjaxCyclicalSghmc(_Bound):
-    """SGHMC in cycles of long steps that explore and short steps that sample."""
-
-    def __call__(
-        self,
-        seed: Seed = 0,
-        *,
-        num_chains: int = 4,
-        num_draws: int = 1000,
-        thinning: int = 1,
-        batch_size: int | None = None,
-        replacement: bool = False,
-        batches: Iterable[Data] | None = None,
-        num_data: int | None = None,
-        init: Init = None,
-        chain_method: ChainMethod = "auto",
-        progress: bool = True,
-        collect: Callable[[Params], PyTree] | None = None,
-        reduce: Reducer | Literal["mean"] | None = None,
-        evaluate: tuple[PyTree, PyTree] | tuple[PyTree, PyTree, int] | None = None,
-        num_integration_steps: Any = 10,
-        alpha: Any = 0.01,
-        beta: Any = 0,
-        step_size: Any = "auto",
-        temperature: Any = 1.0,
-        cycle_length: Any = 500,
-        exploration: Any = 0.8,
-    ) -> Posterior:
-        """SGHMC in cycles of long steps that explore and short steps that sample.
-
-        No accept step, and a noisy gradient: both leave a bias that vanishes with the step size.
-
-        Zhang, Li, Zhang, Chen & Wilson 2020
         """
 
 class _BlackjaxSlice(_Bound):
@@ -2740,6 +2740,14 @@ class _Sgmcmc(Namespace):
         """SGLD with control variates, centered on the mode that Adam finds in the warm-up."""
 
     @property
+    def blackjax_cyclical_sgld(self) -> _BlackjaxCyclicalSgld:
+        """SGLD in cycles of long steps that explore and short steps that sample."""
+
+    @property
+    def blackjax_cyclical_sghmc(self) -> _BlackjaxCyclicalSghmc:
+        """SGHMC in cycles of long steps that explore and short steps that sample."""
+
+    @property
     def blackjax_sgld(self) -> _BlackjaxSgld:
         """Stochastic-gradient Langevin dynamics."""
 
@@ -2754,14 +2762,6 @@ class _Sgmcmc(Namespace):
     @property
     def blackjax_csgld(self) -> _BlackjaxCsgld:
         """Contour SGLD: flattens the density to cross between modes; draws have a `log_weight`."""
-
-    @property
-    def blackjax_cyclical_sgld(self) -> _BlackjaxCyclicalSgld:
-        """SGLD in cycles of long steps that explore and short steps that sample."""
-
-    @property
-    def blackjax_cyclical_sghmc(self) -> _BlackjaxCyclicalSghmc:
-        """SGHMC in cycles of long steps that explore and short steps that sample."""
 
     @property
     def crewel_psgld(self) -> _CrewelPsgld:

@@ -6,7 +6,7 @@ version of that, or to Pathfinder.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -126,15 +126,11 @@ def _low_rank_metric(size: int, options: Options) -> Any:
     return LowRankInverseMassMatrix(jnp.ones(size), jnp.zeros((size, rank)), jnp.ones(rank))
 
 
-def _dense_metric(size: int, _: Mapping[str, Any]) -> Any:
-    return jnp.eye(size)
-
-
 # Each adaptation, and the metric to use if there is no warm-up.
 _ADAPTATIONS = {
     "window_adaptation": (_window, _window_metric),
     "window_adaptation_low_rank": (_low_rank, _low_rank_metric),
-    "pathfinder_adaptation": (_pathfinder, _dense_metric),
+    "pathfinder_adaptation": (_pathfinder, lambda size, _: jnp.eye(size)),
 }
 
 
@@ -161,7 +157,7 @@ def _warmup(
 
 def _step(
     kind: str,
-    stats: Callable[[Any], dict[str, Any]],
+    stats: Callable[[Any], Stats],
     target: Target,
     key: Key,
     state: State,
@@ -171,12 +167,9 @@ def _step(
     kernel = _algorithm(kind, build).build_kernel(**build)
     inner, step_size, metric = state
     inner, info = kernel(key, inner, target.log_density, step_size, metric, **fixed)
-    common = {
-        "lp": inner.logdensity,
-        "acceptance_rate": info.acceptance_rate,
-        "step_size": step_size,
-    }
-    return (inner, step_size, metric), inner.position, common | stats(info)
+    common = {"lp": inner.logdensity, "acceptance_rate": info.acceptance_rate}
+    common |= {"step_size": step_size} | stats(info)
+    return (inner, step_size, metric), inner.position, common
 
 
 def trajectory(info: Any) -> Stats:

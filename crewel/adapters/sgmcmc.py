@@ -10,13 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters import step_size as steps
-from crewel.core.protocol import (
-    Key,
-    Position,
-    Stats,
-    SteppedWarmup,
-    Target,
-)
+from crewel.core.protocol import Key, Position, Stats, SteppedWarmup, Target
 
 NOISE = "No accept step, and a noisy gradient: both leave a bias that vanishes with the step size"
 OPTIONS = {"step_size": "auto", "temperature": 1.0}

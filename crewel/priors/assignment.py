@@ -12,12 +12,7 @@ import numpyro.distributions as dist
 
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import named_leaves
-from crewel.priors.hierarchical import (
-    conditional,
-    given,
-    is_conditional,
-    takes_latents,
-)
+from crewel.priors.hierarchical import conditional, given, is_conditional, takes_latents
 from crewel.priors.patterns import choose
 
 # What `wrap(prior=...)` takes: a distribution, patterns, a function of path and shape, or a name.

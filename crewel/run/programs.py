@@ -15,16 +15,7 @@ import jax.numpy as jnp
 
 from crewel.core import minibatch
 from crewel.core.compiling import thaw
-from crewel.core.protocol import (
-    Key,
-    Params,
-    Position,
-    PyTree,
-    State,
-    Stats,
-    SteppedWarmup,
-    Target,
-)
+from crewel.core.protocol import Key, Params, Position, PyTree, State, Stats, SteppedWarmup, Target
 from crewel.core.trees import strong
 from crewel.run import monitor
 from crewel.run.monitor import Monitored
