@@ -43,7 +43,7 @@ def _directions(context: Context, position: Position) -> tuple[list[tuple[str, .
 
 @jax.jit
 def _values(
-    target: Target, position: Position, directions: Any, index: jax.Array, distances: jax.Array
+    target: Target, position: Position, directions: Position, index: jax.Array, distances: jax.Array
 ) -> tuple[Any, jax.Array]:
     """The gradient at `position`, and the density at each `(direction, distance)` from it."""
 
@@ -57,7 +57,7 @@ def _values(
 
 
 def _differences(
-    target: Target, position: Position, directions: Any, steps: tuple[float, ...]
+    target: Target, position: Position, directions: Position, steps: tuple[float, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Slopes by the gradient, `(direction,)`, and by central differences, `(direction, step)`."""
     count = len(jax.tree.leaves(directions)[0])

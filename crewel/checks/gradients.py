@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,7 +72,7 @@ def used(context: Context) -> Check:
 
 
 @jax.jit
-def _likelihood_gradient(target: Target, position: Position) -> Any:
+def _likelihood_gradient(target: Target, position: Position) -> Position:
     def total(position: Position):
         return jnp.sum(row_values(target, target.constrain(position), target.data))
 

@@ -22,7 +22,7 @@ def double_precision() -> AbstractContextManager[Any]:
     return enable_x64()
 
 
-def widen(tree: PyTree) -> Any:
+def widen(tree: PyTree) -> PyTree:
     """Convert the floats of a tree to float64; call it within `double_precision`.
 
     A target then computes in the types that it is given, whatever the model's own are.

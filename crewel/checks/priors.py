@@ -163,7 +163,7 @@ def split(context: Context) -> Check:
 
 @jax.jit
 def _along_ray(
-    target: Target, position: Position, direction: Any, distances: jax.Array
+    target: Target, position: Position, direction: Position, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The log density along a ray, and whether the parameters moved since the previous point.
 

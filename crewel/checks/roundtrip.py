@@ -59,7 +59,7 @@ def round_trip(context: Context) -> Check:
 
 
 @jax.jit
-def _diagonal(target: Target, position: Position, probe: Any) -> tuple[Any, Any, Any, Any]:
+def _diagonal(target: Target, position: Position, probe: Position) -> tuple[Any, Any, Any, Any]:
     """`log_det`, the Jacobian times ones, the Jacobian times `probe`, and `probe`."""
     transform = as_given(target).transform
     forward = transform.forward

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +24,7 @@ def _rows(context: Context, count: int) -> Target:
     return context.target if count >= context.num_data else context.subset(count)
 
 
-def _take(data: Data, first: int, last: int) -> Any:
+def _take(data: Data, first: int, last: int) -> Data:
     return jax.tree.map(lambda leaf: leaf[first:last], data)
 
 
@@ -131,7 +130,9 @@ def summed(context: Context) -> Check:
 
 
 @partial(jax.jit, static_argnums=2)
-def _epoch(target: Target, position: Position, size: int) -> tuple[Any, Any, Any, Any]:
+def _epoch(
+    target: Target, position: Position, size: int
+) -> tuple[jax.Array, Position, jax.Array, Position]:
     """Density and gradient on all rows, the density of each batch, the mean gradient of batches."""
     full, wanted = jax.value_and_grad(lambda z: target.log_joint(target.constrain(z), target.data))(
         position

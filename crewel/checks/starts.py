@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import numpy as np
 
@@ -66,7 +64,7 @@ def _chains(bad: np.ndarray) -> str:
 
 
 @jax.jit
-def _round_trip(target: Target, params: Params) -> Any:
+def _round_trip(target: Target, params: Params) -> Params:
     return jax.vmap(lambda p: target.transform.forward(target.transform.inverse(p)))(params)
 
 

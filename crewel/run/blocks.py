@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -223,7 +223,7 @@ class Run:
                 break
             count = paced(count, time.perf_counter() - clock, self.spec.length)
 
-    def _out_of_patience(self, state: Any) -> bool:
+    def _out_of_patience(self, state: State) -> bool:
         """Whether no particle of a block has improved within its patience."""
         spec = self.spec.monitor
         if spec is None or not spec.patience:
@@ -270,7 +270,7 @@ class Run:
             state = self.finish(self.call.target, self.inputs, key, state)
         return state
 
-    def _check(self, block: np.ndarray, state: Any) -> None:
+    def _check(self, block: np.ndarray, state: State) -> None:
         """Stop the run if a chain of the block is no longer finite."""
         if not self.monitored:
             return

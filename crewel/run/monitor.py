@@ -100,7 +100,7 @@ def begin(spec: Monitor, inputs: RunInputs, target: Target, position: Position) 
     return found
 
 
-def inner(spec: Monitor | None, state: Any) -> State:
+def inner(spec: Monitor | None, state: State) -> State:
     """The backend's own state."""
     return state if spec is None else state.inner
 
@@ -109,7 +109,7 @@ def _choose(condition: jax.Array | bool, new: PyTree, old: PyTree) -> PyTree:
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
 
 
-def put(spec: Monitor | None, state: Any, new: State) -> Any:
+def put(spec: Monitor | None, state: State, new: State) -> State:
     """The state after a step, or the state before it if the step is not finite."""
     if spec is None:
         return new
@@ -122,7 +122,7 @@ def put(spec: Monitor | None, state: Any, new: State) -> Any:
     return Monitored(_choose(finite, new, state.inner), gathered)
 
 
-def flags(spec: Monitor | None, state: Any) -> Stats:
+def flags(spec: Monitor | None, state: State) -> Stats:
     """The statistics of a step that come from the monitor."""
     return {DIVERGING: ~state.gathered.finite} if spec is not None and spec.finite else {}
 
@@ -130,12 +130,12 @@ def flags(spec: Monitor | None, state: Any) -> Stats:
 def draw(
     spec: Monitor | None,
     inputs: RunInputs,
-    state: Any,
+    state: State,
     index: jax.Array,
     constrain: Callable[[Position], Params],
     value: Callable[[Position], PyTree],
     position: Position,
-) -> tuple[Any, Stats]:
+) -> tuple[State, Stats]:
     """The state with a draw gathered, and the scores so far."""
     if spec is None:
         return state, {}
@@ -176,14 +176,14 @@ def _look(spec: Monitor, held: held_out.Held, best: Best, params: Params, step: 
     return _choose(better, new, best._replace(since=best.since + 1))
 
 
-def scores(spec: Monitor | None, state: Any) -> Stats:
+def scores(spec: Monitor | None, state: State) -> Stats:
     """The held-out scores in a monitored state."""
     if spec is None or not spec.every or spec.best:
         return {}
     return state.gathered.average.scores
 
 
-def result(spec: Monitor | None, inputs: RunInputs, state: Any, last: Params) -> PyTree:
+def result(spec: Monitor | None, inputs: RunInputs, state: State, last: Params) -> PyTree:
     """What a run that keeps no draws returns: a summary, the best parameters, or the last."""
     if spec is not None and spec.best:
         best = state.gathered.best

@@ -139,7 +139,7 @@ def sample(
         step = spec.row.step
         assert step is not None
 
-        def transition(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
+        def transition(index: jax.Array, state: State) -> tuple[State, Position, Stats]:
             seen = minibatch.at(spec.batches, target, inputs.stream, key, index, index - origin)
             step_key = jax.random.fold_in(key, index)
             inner = monitor.inner(spec.monitor, state)
@@ -150,13 +150,13 @@ def sample(
                 position = ()  # the state has it; carried twice, it would be copied at each step
             return state, position, stats | monitor.flags(spec.monitor, state)
 
-        def draw(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
+        def draw(index: jax.Array, state: State) -> tuple[State, Position, Stats]:
             state, position, stats = advance(index, state)
             if spec.monitor is not None and spec.monitor.finite:
                 position = state.inner.position
             return state, position, stats
 
-        def advance(index: jax.Array, state: Any) -> tuple[State, Position, Stats]:
+        def advance(index: jax.Array, state: State) -> tuple[State, Position, Stats]:
             begin, end = steps_before(spec, index), steps_before(spec, index + 1)
             if spec.thinning == 1 and spec.row.cycle is None:
                 return transition(begin, state)

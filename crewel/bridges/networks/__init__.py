@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from crewel.bridges import NETWORKS, load
-from crewel.core.protocol import Key, PyTree
+from crewel.core.protocol import Key, Params, PyTree
 
 
 class Bridged(NamedTuple):
@@ -30,11 +30,11 @@ class Bridged(NamedTuple):
         given: whether the values in `state` are the user's rather than fresh ones.
     """
 
-    params: Any
-    run: Callable[..., Any]
-    rebuild: Callable[..., Any]
-    init: Callable[..., Any] | None = None
-    state: Any = ()
+    params: Params
+    run: Callable[[Params, PyTree, PyTree, bool], tuple[PyTree, PyTree]]
+    rebuild: Callable[[Params, PyTree], Any]
+    init: Callable[[Key], Params] | None = None
+    state: PyTree = ()
     given: bool = True
 
 
@@ -85,10 +85,10 @@ def bridge(
     network: Any,
     x: PyTree,
     *,
-    example: Any = None,
+    example: PyTree = None,
     key: Key,
     call: Mapping[str, Any] | None = None,
-    dropout: Any = None,
+    dropout: Key | None = None,
 ) -> Bridged:
     """Turn `network` into pure functions.
 
@@ -130,7 +130,7 @@ def bridge(
     return made
 
 
-def _ignores(made: Bridged, dropout: Any, x: PyTree) -> bool:
+def _ignores(made: Bridged, dropout: Key, x: PyTree) -> bool:
     other = jax.random.fold_in(dropout, 1)
     run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged
-from crewel.core.protocol import Data, Params, PyTree
+from crewel.core.protocol import Data, Key, Params, PyTree
 from crewel.core.trees import leaf_paths
 
 CHOICES = ("frozen", "per_draw")
@@ -27,34 +27,36 @@ class Network(NamedTuple):
         init: `key -> params`, or `None`.
     """
 
-    params: Any
-    apply: Callable[..., Any]
-    predict: Callable[..., Any]
-    rebuild: Callable[..., Any]
-    init: Callable[..., Any] | None
+    params: Params
+    apply: Callable[[Params, PyTree], PyTree]
+    predict: Callable[[Params, PyTree], PyTree]
+    rebuild: Callable[[Params], Any]
+    init: Callable[[Key], Params] | None
 
 
-def _frozen(run: Partial, state: PyTree, params: Params, x: PyTree) -> Any:
+def _frozen(run: Partial, state: PyTree, params: Params, x: PyTree) -> PyTree:
     return run(params, state, x, False)[0]
 
 
-def _training(run: Partial, state: PyTree, params: Params, x: PyTree) -> Any:
+def _training(run: Partial, state: PyTree, params: Params, x: PyTree) -> PyTree:
     return run(params, state, x, True)[0]
 
 
-def _of_rows(run: Partial, state: PyTree, rows: Data, params: Params) -> Any:
+def _of_rows(run: Partial, state: PyTree, rows: Data, params: Params) -> PyTree:
     return run(params, state, rows, True)[1]
 
 
-def _per_draw(run: Partial, state: PyTree, rows: Data, params: Params, x: PyTree) -> Any:
+def _per_draw(run: Partial, state: PyTree, rows: Data, params: Params, x: PyTree) -> PyTree:
     return run(params, _of_rows(run, state, rows, params), x, False)[0]
 
 
-def _rebuild(rebuild: Any, state: PyTree, params: Params) -> Any:
+def _rebuild(rebuild: Callable[..., Any], state: PyTree, params: Params) -> Any:
     return rebuild(params, state)
 
 
-def _rebuild_per_draw(rebuild: Any, run: Partial, state: PyTree, rows: Data, params: Params) -> Any:
+def _rebuild_per_draw(
+    rebuild: Callable[..., Any], run: Partial, state: PyTree, rows: Data, params: Params
+) -> Any:
     return rebuild(params, _of_rows(run, state, rows, params))
 
 

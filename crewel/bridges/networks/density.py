@@ -6,12 +6,13 @@ leaves, so models over other data of the same shape share compiled programs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpyro.distributions as dist
 from jax.tree_util import Partial
 
 from crewel.bridges.networks.batch_stats import Network
@@ -27,11 +28,13 @@ from crewel.priors import assignment as priors
 class _Outputs:
     layout: Layout
 
-    def __call__(self, apply: Any, params: Params, x: PyTree) -> Any:
+    def __call__(
+        self, apply: Callable[[Params, PyTree], PyTree], params: Params, x: PyTree
+    ) -> PyTree:
         return jax.tree.map(_wide, apply(self.layout.split(params)[0], x))
 
 
-def _wide(leaf: Any) -> Any:
+def _wide(leaf: jax.Array) -> jax.Array:
     """Half-precision outputs in 32 bits: a log density summed in 16 bits is noise."""
     half = jnp.issubdtype(leaf.dtype, jnp.floating) and leaf.dtype.itemsize < 4
     return leaf.astype(jnp.float32) if half else leaf
@@ -42,7 +45,9 @@ class _Distribution:
     layout: Layout
     squeeze: bool
 
-    def __call__(self, likelihood: Any, params: Params, outputs: PyTree) -> Any:
+    def __call__(
+        self, likelihood: Callable[..., dist.Distribution], params: Params, outputs: PyTree
+    ) -> dist.Distribution:
         latents = self.layout.split(params)[1]
         return likelihood(outputs[..., 0] if self.squeeze else outputs, latents)
 
@@ -59,7 +64,7 @@ class _Native:
 class _LogPrior:
     layout: Layout
 
-    def __call__(self, table: Any, params: Params) -> Any:
+    def __call__(self, table: Mapping[str, Any], params: Params) -> jax.Array:
         return priors.log_prob(table, params, self.layout.split(params)[1])
 
 
@@ -67,7 +72,9 @@ class _LogPrior:
 class _SampleNetwork:
     layout: Layout
 
-    def __call__(self, init: Any, table: Any, like: PyTree, key: Key) -> Any:
+    def __call__(
+        self, init: Callable[[Key], Params], table: Mapping[str, Any], like: PyTree, key: Key
+    ) -> Params:
         network_key, latent_key = jax.random.split(key)
         latents = self.layout.split(priors.sample(table, like, latent_key))[1]
         weights = self.layout.split(like)[0]
@@ -111,7 +118,7 @@ def log_prior(layout: Layout, table: Mapping[str, Any]) -> Partial:
     return Partial(_LogPrior(layout), table)
 
 
-def _pointwise(training: NetworkPredictive, params: Params, batch: Data) -> Any:
+def _pointwise(training: NetworkPredictive, params: Params, batch: Data) -> jax.Array:
     return training.pointwise(params, batch["x"], batch["y"])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import getitem
@@ -90,7 +91,7 @@ class _Run:
 
     def __call__(
         self, others: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
-    ):
+    ) -> tuple[PyTree, PyTree]:
         import equinox as eqx
 
         module = self.merge(others, params)
@@ -114,12 +115,20 @@ class _Run:
         return out, after if self.stateful else state
 
 
-def _params(make: Any, key: Key) -> Any:
+def _params(make: Callable[..., PyTree], key: Key) -> Params:
     made = make(key)
     return _nested(_split(made[0] if isinstance(made, tuple) else made)[0])
 
 
-def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
+def bridge(
+    network: Any,
+    x: PyTree,
+    *,
+    example: PyTree,
+    key: Key,
+    call: Mapping[str, Any],
+    dropout: Key | None,
+) -> Bridged:
     """Bridge an Equinox module, a function of one row that `jax.vmap` maps over rows.
 
     Its float arrays are the parameters, as a nested dict by attribute and index.

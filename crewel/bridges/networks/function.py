@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ class _Run:
 
     def __call__(
         self, apply: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
-    ):
+    ) -> tuple[PyTree, PyTree]:
         random = {} if key is None else {"rng": key}
         return apply(params, x, **dict(self.call), **random), state
 
@@ -29,7 +30,7 @@ class _Run:
 class _StaxInit:
     shape: tuple[int, ...]
 
-    def __call__(self, init: Any, key: Key) -> Any:
+    def __call__(self, init: Callable[..., tuple[Any, PyTree]], key: Key) -> PyTree:
         return init(key, self.shape)[1]
 
 
@@ -37,7 +38,15 @@ def _rebuild(params: Params, state: PyTree) -> Any:
     return params
 
 
-def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
+def bridge(
+    network: Any,
+    x: PyTree,
+    *,
+    example: PyTree,
+    key: Key,
+    call: Mapping[str, Any],
+    dropout: Key | None,
+) -> Bridged:
     """Bridge a function; its parameters remain the pytree that they are.
 
     The `init` of a pair is `init(key) -> params` or, as in stax, `init(key, input_shape) ->

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +41,7 @@ class _Run:
 
     def __call__(
         self, fresh: Any, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
-    ):
+    ) -> tuple[PyTree, PyTree]:
         import haiku as hk
 
         # Haiku's averages are unbiased: from a fresh state, one batch makes them that batch's.
@@ -56,7 +57,7 @@ class _Init:
     init: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: Any, key: Key) -> Any:
+    def __call__(self, row: PyTree, key: Key) -> PyTree:
         return self.init(key, row, **dict(self.call))
 
 
@@ -64,7 +65,7 @@ class _Init:
 class _Params:
     stateful: bool
 
-    def __call__(self, init: Any, key: Key) -> Any:
+    def __call__(self, init: Callable[[Key], PyTree], key: Key) -> PyTree:
         made = init(key)
         return made[0] if self.stateful else made
 
@@ -77,7 +78,15 @@ class _Rebuild:
         return (params, state) if self.stateful else params
 
 
-def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
+def bridge(
+    network: Any,
+    x: PyTree,
+    *,
+    example: PyTree,
+    key: Key,
+    call: Mapping[str, Any],
+    dropout: Key | None,
+) -> Bridged:
     """Bridge what `hk.transform` and its variants return; parameters stay Haiku's two-level dict.
 
     Args:

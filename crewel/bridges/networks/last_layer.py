@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -27,7 +27,9 @@ class _Value(NamedTuple):
     data: bool
 
 
-def last_layer(apply: Any, params: Params, shapes: Mapping[str, Any], x: PyTree) -> set[str]:
+def last_layer(
+    apply: Callable[[Params, PyTree], PyTree], params: Params, shapes: Mapping[str, Any], x: PyTree
+) -> set[str]:
     """The paths of the layer whose parameters meet the data last, as a trace shows it.
 
     Names do not show it: `LayerNorm_0` sorts after `Dense_2`, and may come before it.

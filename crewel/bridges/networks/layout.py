@@ -47,13 +47,13 @@ class Layout:
             )
         return cls(latents, merged)
 
-    def join(self, params: Params, latents: Mapping[str, Any]) -> Any:
+    def join(self, params: Params, latents: Mapping[str, Any]) -> Params:
         """The model's parameters."""
         if not self.latents:
             return params
         return {**(params if self.merged else {"network": params}), **latents}
 
-    def split(self, params: Params) -> tuple[Any, dict[str, Any]]:
+    def split(self, params: Params) -> tuple[Params, dict[str, Any]]:
         """The network's parameters and the latents."""
         if not self.latents:
             return params, {}

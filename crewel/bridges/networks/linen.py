@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ class _Run:
 
     def __call__(
         self, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
-    ) -> Any:
+    ) -> tuple[PyTree, PyTree]:
         from flax import linen as nn
 
         rngs = {} if key is None else {"dropout": key}
@@ -82,7 +82,7 @@ class _Init:
     module: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: Any, key: Key) -> Any:
+    def __call__(self, row: PyTree, key: Key) -> PyTree:
         streams = dict(zip(("params", "dropout"), jax.random.split(key), strict=True))
         return self.module.value.init(streams, row, **dict(self.call))
 
@@ -97,7 +97,7 @@ def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
     return variables["params"], {k: v for k, v in variables.items() if k != "params"}
 
 
-def _params(init: Any, key: Key) -> Any:
+def _params(init: Callable[..., PyTree], key: Key) -> Params:
     return _plain(init(key))[0]
 
 
@@ -105,7 +105,15 @@ def _rebuild(params: Params, state: PyTree) -> Any:
     return {"params": params, **state}
 
 
-def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
+def bridge(
+    network: Any,
+    x: PyTree,
+    *,
+    example: PyTree,
+    key: Key,
+    call: Mapping[str, Any],
+    dropout: Key | None,
+) -> Bridged:
     """Bridge a linen module; parameters are its collection `params`, with Flax's names.
 
     Args:

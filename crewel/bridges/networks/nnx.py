@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,11 +90,19 @@ def _draws(run: _Run, rest: PyTree, params: Params, state: PyTree, x: PyTree) ->
     return any(old.dtype == jnp.uint32 and bool((old != new).any()) for old, new in both)
 
 
-def _params(make: Any, key: Key) -> Any:
+def _params(make: Callable[..., PyTree], key: Key) -> Params:
     return _split(make(key))[1]
 
 
-def bridge(network: Any, x: PyTree, *, example: Any, key: Key, call: Any, dropout: Any) -> Bridged:
+def bridge(
+    network: Any,
+    x: PyTree,
+    *,
+    example: PyTree,
+    key: Key,
+    call: Mapping[str, Any],
+    dropout: Key | None,
+) -> Bridged:
     """Bridge an NNX module; parameters are its `nnx.Param`, as a nested dict by attribute.
 
     Args:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,11 +50,11 @@ def bridge(
     networks: Mapping[str, Any],
     x: PyTree,
     *,
-    combine: Any = None,
+    combine: Callable[..., PyTree] | None = None,
     example: Mapping[str, Any] | None = None,
     key: Key,
     call: Mapping[str, Any] | None = None,
-    dropout: Mapping[str, Any] | None = None,
+    dropout: Mapping[str, Key] | None = None,
 ) -> Bridged:
     """Bridge several networks; the parameters are a dict of each network's, by name.
 
@@ -72,7 +72,7 @@ def bridge(
         TypeError: `example`, `call` or `dropout` is not a dict by name.
         ValueError: `combine` never calls one of the networks.
     """
-    by_name = {"example": example, "call": call, "dropout": dropout}
+    by_name: dict[str, Any] = {"example": example, "call": call, "dropout": dropout}
     for keyword, value in by_name.items():
         if value is not None and not (isinstance(value, Mapping) and set(value) <= set(networks)):
             raise TypeError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,19 +25,19 @@ class _Parts:
     structure: Any
     sampled: tuple[bool, ...]
 
-    def split(self, params: Params) -> tuple[Any, list[Any]]:
+    def split(self, params: Params) -> tuple[Params, list[Any]]:
         leaves = jax.tree.leaves(params)
         kept = [leaf if s else None for leaf, s in zip(leaves, self.sampled, strict=True)]
         fixed = [leaf for leaf, s in zip(leaves, self.sampled, strict=True) if not s]
         return _pruned(jax.tree.unflatten(self.structure, kept)), fixed
 
-    def join(self, params: Params, fixed: Sequence[Any]) -> Any:
+    def join(self, params: Params, fixed: Sequence[Any]) -> Params:
         here, there = iter(jax.tree.leaves(params)), iter(fixed)
         leaves = [next(here) if s else next(there) for s in self.sampled]
         return jax.tree.unflatten(self.structure, leaves)
 
 
-def _pruned(tree: PyTree) -> Any:
+def _pruned(tree: PyTree) -> PyTree:
     """Remove dict entries that hold no leaf; in other containers `None` stays in place."""
     if not isinstance(tree, dict):
         return tree
@@ -58,7 +58,7 @@ class _Joined:
 class _Init:
     parts: _Parts
 
-    def __call__(self, init: Any, key: Key) -> Any:
+    def __call__(self, init: Callable[[Key], PyTree], key: Key) -> PyTree:
         return self.parts.split(init(key))[0]
 
 
