@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from crewel.core.protocol import Array, Data, Params, PyTree
+from crewel.core.protocol import Data, Params, PyTree
 from crewel.likelihoods import CLASSES, COUNTS, base_of
 from crewel.posterior.predict import NetworkPredictive
 

@@ -1,4 +1,4 @@
-"""Programs are traced outside the cache's lock: densities may call Crewel, threads trace at once."""
+"""Programs are traced outside the cache's lock: densities may call Crewel, threads may trace."""
 
 from __future__ import annotations
 

@@ -28,7 +28,8 @@ def run(device, **call):
     data = {"x": x, "y": y}
     if device is not None:
         data = jax.device_put(data, device)
-    model = cw.Model(None, {"w": jnp.zeros(2)}, data=data, log_prior=prior, log_likelihood=likelihood)
+    parts = {"log_prior": prior, "log_likelihood": likelihood}
+    model = cw.Model(None, {"w": jnp.zeros(2)}, data=data, **parts)
     return model.mcmc.numpyro_nuts(**RUN, **call)
 
 def where(post):
@@ -51,7 +52,7 @@ def two_devices(code):
 
 @pytest.mark.parametrize("method", ["sequential", "vectorized", "auto"])
 def test_chains_run_where_the_data_must_stay(method):
-    """Data committed to device 1 after the same on device 0: the draws are equal, and live there."""
+    """Data committed to device 1, after the same on device 0, give equal draws that live there."""
     two_devices(
         f"""
         call = {{"chain_method": {method!r}}}

@@ -24,9 +24,11 @@ def model(rows=ROWS, transform=None):
 
 
 def mean(made, **call):
-    return made.mcmc.blackjax_hmc(**{"seed": 0, "num_integration_steps": 2} | RUN | call).draws[
-        "a"
-    ].mean()
+    return (
+        made.mcmc.blackjax_hmc(**{"seed": 0, "num_integration_steps": 2} | RUN | call)
+        .draws["a"]
+        .mean()
+    )
 
 
 @pytest.mark.parametrize(
