@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -54,7 +56,7 @@ def _distribution(predictive: NetworkPredictive, params: Params, x: PyTree) -> d
     return seen[0]
 
 
-def _is_masked(distribution: dist.Distribution) -> bool:
+def _is_masked(distribution: Any) -> bool:
     while distribution is not base_of(distribution):
         if isinstance(distribution, dist.MaskedDistribution):
             return True
