@@ -69,9 +69,10 @@ LONG = {
     "crewel/compat/bayeux/methods.py",
     "crewel/model.py",
     "crewel/posterior/posterior.py",
+    "tests/run/test_interrupts.py",
 }
 # Files of one name that are not siblings: an entry goes when one of them is renamed.
-NAMESAKES = {"density"}
+NAMESAKES: set[str] = set()
 # Folders of `tests/` that are not rooms.
 NOT_ROOMS = {"data", "lane_bayeux", "plugin", "support"}
 

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.float64 import double_precision, widen
 from crewel.checks.lines import explain
-from crewel.checks.precision import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number

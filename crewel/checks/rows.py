@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.checks.context import Context, row_values
-from crewel.checks.precision import double_precision, widen
+from crewel.checks.float64 import double_precision, widen
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number

@@ -13,8 +13,8 @@ from crewel.metrics.classification import classification_scores as classificatio
 from crewel.metrics.classification import ece as ece
 from crewel.metrics.classification import reliability_curve as reliability_curve
 from crewel.metrics.classification import uncertainty as uncertainty
-from crewel.metrics.density import cumulative_lppd as cumulative_lppd
-from crewel.metrics.density import lppd as lppd
+from crewel.metrics.lppd import cumulative_lppd as cumulative_lppd
+from crewel.metrics.lppd import lppd as lppd
 from crewel.metrics.regression import coverage as coverage
 from crewel.metrics.regression import crps as crps
 from crewel.metrics.regression import interval_width as interval_width

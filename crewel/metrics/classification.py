@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from crewel.metrics.arrays import as_draws, as_log_likelihood, check_rows, row_blocks
-from crewel.metrics.density import lppd
+from crewel.metrics.lppd import lppd
 
 
 def accuracy(probabilities: ArrayLike, y: ArrayLike) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crewel.metrics.arrays import as_draws, as_log_likelihood, check_rows, row_blocks
-from crewel.metrics.density import lppd
+from crewel.metrics.lppd import lppd
 
 
 def rmse(mean_prediction: ArrayLike, y: ArrayLike) -> float:

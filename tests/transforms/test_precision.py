@@ -12,7 +12,7 @@ import pytest
 import support
 
 import crewel as cw
-from crewel.checks.precision import double_precision
+from crewel.checks.float64 import double_precision
 from crewel.transforms.precision import as_given, widened
 
 Y = np.array(
