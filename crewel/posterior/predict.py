@@ -19,7 +19,7 @@ from crewel.core.model_like import ModelLike
 from crewel.core.model_like import Predictive as Predictive
 from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.trees import named_leaves, nbytes, require_concrete
-from crewel.likelihoods import CLASSES, class_probabilities
+from crewel.likelihoods import CLASSES, class_probabilities, shape_hint
 from crewel.posterior.arviz import prediction_dims
 
 BATCH_BYTES = 64 * 2**20  # of outputs and parameters on the device at a time
@@ -60,7 +60,7 @@ class NetworkPredictive:
 
     def pointwise(self, params: Params, x: PyTree, y: Array) -> jax.Array:
         """Log likelihood of each row, `(N,)`."""
-        return per_row(self.at(params, x)[1].log_prob(y))
+        return row_log_prob(self.at(params, x)[1], y)
 
     def predict(
         self,
@@ -105,10 +105,30 @@ def _rows(x: PyTree = None, y: Array | None = None) -> tuple[PyTree, Array | Non
     return x, y
 
 
+# Their names in Python's own errors, where an argument is missing or unknown.
+_inputs.__qualname__, _rows.__qualname__ = "predict", "log_likelihood"
+
+
 def per_row(values: ArrayLike) -> jax.Array:
     """Values summed over all axes but that of the rows, `(N,)`."""
     values = jnp.asarray(values)
     return values.reshape(values.shape[0], -1).sum(-1)
+
+
+def row_log_prob(distribution: dist.Distribution, y: Array) -> jax.Array:
+    """Log density of each row, `(N,)`.
+
+    Raises:
+        ValueError: `y` does not have the shape of the distribution: it would be broadcast, and
+            each row be compared with every other.
+    """
+    if distribution.shape() != jnp.shape(y):
+        hint = shape_hint(distribution.shape(), jnp.shape(y))
+        raise ValueError(
+            f"`y` has shape {jnp.shape(y)} and its likelihood {distribution.shape()}; they must "
+            f"be equal, one value per datum.{hint}"
+        )
+    return per_row(distribution.log_prob(y))
 
 
 def variables(outputs: PyTree, name: str) -> dict[str, Array]:
@@ -143,7 +163,7 @@ def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, ro
 
     def one(p: Params, key: Key) -> dict[str, ArrayLike]:
         distribution = predictive.at(p, rows["x"])[1]
-        found: dict[str, ArrayLike] = {"log_likelihood": per_row(distribution.log_prob(rows["y"]))}
+        found: dict[str, ArrayLike] = {"log_likelihood": row_log_prob(distribution, rows["y"])}
         if predictive.kind == CLASSES:
             return found | {"probabilities": class_probabilities(distribution)}
         return found | {"mean": distribution.mean, "y": distribution.sample(key)}

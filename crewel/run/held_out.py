@@ -11,7 +11,7 @@ import numpy as np
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Params, PyTree
 from crewel.likelihoods import CLASSES, class_probabilities
-from crewel.posterior.predict import NetworkPredictive, per_row, require_network
+from crewel.posterior.predict import NetworkPredictive, require_network, row_log_prob
 
 BINS = 15  # of the calibration error, as in `crewel.metrics`
 EVERY = 10  # draws between two evaluations, by default
@@ -46,7 +46,8 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
 
     Raises:
         TypeError: it is neither `(x, y)` nor `(x, y, every)`.
-        ValueError: the model cannot predict, or `every` is not a positive integer.
+        ValueError: the model cannot predict, `every` is not a positive integer, or the rows do
+            not fit.
     """
     if evaluate is None:
         return None, 0
@@ -57,6 +58,13 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
     if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
         raise ValueError(f"`every` of `evaluate` must be an integer of at least 1, got {every!r}.")
     x, y = jax.tree.map(jnp.asarray, (x, y))
+    rows, like = {leaf.shape[:1] for leaf in jax.tree.leaves(x)}, model.data["y"]
+    if rows != {y.shape[:1]} or y.ndim != like.ndim:
+        raise ValueError(
+            f"In `evaluate`, `x` has {' or '.join(str(n) for (n,) in rows)} rows and `y` has shape "
+            f"{y.shape}. They must have the same number of rows, and `y` as many axes as the "
+            f"model's, which has shape {like.shape}."
+        )
     return Held(predictive, x, y), int(every)
 
 
@@ -82,7 +90,7 @@ class Average(NamedTuple):
 def _look(held: Held, params: Params) -> tuple[jax.Array, jax.Array, Any, bool]:
     """Log density of each row, mean or class probabilities, probability below `y`, if classes."""
     distribution = held.predictive.at(params, held.x)[1]
-    rows = per_row(distribution.log_prob(held.y))
+    rows = row_log_prob(distribution, held.y)
     if held.predictive.kind == CLASSES:
         return rows, class_probabilities(distribution), (), True
     try:

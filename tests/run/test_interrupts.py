@@ -127,8 +127,9 @@ def test_surplus_is_used_by_extensions(model, whole, interrupt):
 def test_interrupted_extension_loses_nothing(model, whole, interrupt):
     """Chain 1 is cut at the third draw of the extension, and chains 2 and 3 have not begun."""
     interrupt(20 + 3)
-    with pytest.warns(UserWarning, match="Returning 0 of 20 draws of 4 of 4 chains. Up to 20 "):
+    with pytest.warns(UserWarning, match="Returning 0 of 20 draws of 4 of 4 chains. Up to 20 ") as w:
         cut = whole.extend(20, progress=False)
+    assert w[0].filename == __file__
     same((cut.draws, cut.stats), (whole.draws, whole.stats))
     same(cut.surplus.count, [20, 3, 0, 0])
     same(cut.extend(20, progress=False).draws, whole.extend(20, progress=False).draws)
