@@ -169,14 +169,14 @@ def test_legend_lies_outside_the_data():
 
 
 def test_missing_matplotlib_names_the_extra(monkeypatch):
-    for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
-        monkeypatch.delitem(sys.modules, name)
-
     class NoMatplotlib:
         def find_spec(self, name, path=None, target=None):
             if name == "matplotlib":
                 raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
 
-    monkeypatch.setattr(sys, "meta_path", [NoMatplotlib(), *sys.meta_path])
-    with pytest.raises(ImportError, match=r"pip install 'crewel\[plots\]'"):
-        plots.plot_predictive([0.0], [0.0], [0.0], [0.0])
+    with monkeypatch.context() as patch:  # the figures are closed with Matplotlib in its place
+        for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
+            patch.delitem(sys.modules, name)
+        patch.setattr(sys, "meta_path", [NoMatplotlib(), *sys.meta_path])
+        with pytest.raises(ImportError, match=r"pip install 'crewel\[plots\]'"):
+            plots.plot_predictive([0.0], [0.0], [0.0], [0.0])

@@ -43,7 +43,7 @@ def test_structure_notices_a_changed_type():
     )
     found = check("structure", model)
     assert found.status == "failed"
-    assert "`w` is float16 in the test point, but float32 after the transform" in found.message
+    assert "`w` is float32 in the test point, but float16 after the transform" in found.message
     assert check("structure", cw.Model(normal, W, exp)).status == "passed"
 
 
