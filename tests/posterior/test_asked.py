@@ -128,9 +128,7 @@ def test_weighted_draws_are_never_averaged_in_silence(weighted):
     with pytest.warns(UserWarning, match=WEIGHTS) as caught:
         tree = weighted.to_datatree()
     assert [warning.filename for warning in caught] == [__file__]
-    np.testing.assert_array_equal(
-        tree["sample_stats"]["log_weight"], weighted.stats["log_weight"]
-    )
+    np.testing.assert_array_equal(tree["sample_stats"]["log_weight"], weighted.stats["log_weight"])
     with pytest.warns(UserWarning, match=WEIGHTS) as caught:
         weighted.summary(space="weights")
     assert {warning.filename for warning in caught if WEIGHTS in str(warning.message)} == {__file__}
