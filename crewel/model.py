@@ -7,16 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import jax
-from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
 from crewel.core import inputs
 from crewel.core.model_like import Predictive
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Seed, Target
-from crewel.core.trees import as_partial, named_leaves
+from crewel.core.text import count
+from crewel.core.trees import as_partial
 from crewel.methods import Families
-from crewel.transforms.precision import widened
-from crewel.transforms.transform import build
+from crewel.transforms.assemble import assemble
 
 if TYPE_CHECKING:
     from crewel.checks.report import DebugReport
@@ -88,11 +87,7 @@ class Model(Families):
     ):
         """See the class."""
         self.test_point = inputs.float_leaves(test_point)
-        self.weak = tuple(
-            name
-            for name, leaf in named_leaves(test_point).items()
-            if jax.numpy.asarray(leaf).weak_type
-        )
+        self.weak = inputs.weak_leaves(test_point)
         self.initial_state = initial_state
         named = {name: as_partial(fn) for name, fn in (initializers or {}).items()}
         self.initializers: Mapping[str, Callable[[Key], Params]] = inputs.arrays(named)
@@ -100,30 +95,17 @@ class Model(Families):
         self.priors = priors
         self.latents = latents
         self.data = None if data is None else inputs.arrays(data)
-        if log_density is None:
-            if log_prior is None or log_likelihood is None or data is None:
-                raise ValueError(
-                    "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are "
-                    "needed."
-                )
-            joint = Partial(inputs.joint, as_partial(log_prior), as_partial(log_likelihood))
-        else:
-            joint = as_partial(log_density)
-        target = Target(
-            log_joint=inputs.arrays(joint),
-            transform=build(
-                transform_fn,
-                self.test_point,
-                inverse_transform_fn=inverse_transform_fn,
-                inverse_log_det_jacobian=inverse_log_det_jacobian,
-            ),
-            log_prior=inputs.arrays(as_partial(log_prior)),
-            log_likelihood=inputs.arrays(as_partial(log_likelihood)),
+        self._target = assemble(
+            log_density,
+            self.test_point,
+            transform_fn,
+            inverse_transform_fn=inverse_transform_fn,
+            inverse_log_det_jacobian=inverse_log_det_jacobian,
             data=self.data,
-            gaussian_prior=inputs.gaussian_prior(gaussian_prior, self.test_point, transform_fn),
-            num_data=inputs.num_rows(self.data),
+            log_prior=log_prior,
+            log_likelihood=log_likelihood,
+            gaussian_prior=gaussian_prior,
         )
-        self._target = widened(target, self.test_point)
 
     @classmethod
     def from_numpyro(
@@ -150,8 +132,7 @@ class Model(Families):
 
         Returns:
             A `Model`. `post.predict(*args, **kwargs)` runs `fn` on other arguments under each
-            draw and returns everything that it generates; without arguments it replicates the
-            data.
+            draw and returns all that it generates; without arguments it replicates the data.
 
         Raises:
             TypeError: `fn` is not a function, or needs the value of an array to decide on a shape.
@@ -235,9 +216,7 @@ class Model(Families):
         transform_fn: Any = None,
         initial_state: Params | str | None = None,
     ) -> Model:
-        """Make a `Model` from a probabilistic program of Oryx (JAX up to 0.5).
-
-        Its named random values are the parameters.
+        """Make a `Model` of the named random values of a program of Oryx (JAX up to 0.5).
 
         Args:
             program: `(key, *args) -> value`, with `oryx.core.ppl.random_variable` and `nest`.
@@ -245,8 +224,7 @@ class Model(Families):
             observed: values of the observed random variables by name, nested by scope.
             transform_fn: supports of the others, as in `Model`; Oryx does not know them
                 (default: all are unconstrained).
-            initial_state: where chains start, as in `Model` (default: `"prior"`, draws of
-                `joint_sample`).
+            initial_state: where chains start, as in `Model` (default: `"prior"`).
 
         Returns:
             A `Model` whose parameters are nested by scope. `post.predict(*args)` runs the
@@ -262,9 +240,7 @@ class Model(Families):
 
     @classmethod
     def from_bayeux(cls, bx_model: Any, *, initial_state: Params | str | None = None) -> Model:
-        """Make a `Model` with the density, transform and test point of a `bayeux.Model`.
-
-        bayeux needs JAX up to 0.5.
+        """Make a `Model` with density, transform and test point of a `bayeux.Model` (JAX <= 0.5).
 
         Args:
             bx_model: the `bayeux.Model`.
@@ -298,10 +274,7 @@ class Model(Families):
 
     def log_density(self, params: Params) -> jax.Array:
         """The log density at constrained parameters, without any Jacobian: a scalar."""
-        target = self._target
-        return (
-            target.log_joint(params) if self.data is None else target.log_joint(params, self.data)
-        )
+        return self._target.joint(params)
 
     def debug(self, seed: Seed = 0, **kwargs: Any) -> DebugReport:
         """Check the model: shapes, finiteness, initial states, gradients per leaf.
@@ -319,9 +292,8 @@ class Model(Families):
 
     def __repr__(self) -> str:
         """Return the size of the parameters and of the data."""
-        leaves = named_leaves(self.test_point)
-        size = sum(leaf.size for leaf in leaves.values())
-        parameters = f"{size:,} parameter{'s' * (size != 1)}"
-        parameters += f" in {len(leaves)} {'leaf' if len(leaves) == 1 else 'leaves'}"
-        rows = f", {self._target.num_data:,} rows of data" if self.data is not None else ""
-        return f"<crewel.Model: {parameters}{rows}>"
+        leaves = [leaf.size for leaf in jax.tree.leaves(self.test_point)]
+        text = f"{count(sum(leaves), 'parameter')} in {count(len(leaves), 'leaf')}"
+        if self.data is not None:
+            text += f", {count(self._target.num_data, 'row')} of data"
+        return f"<crewel.Model: {text}>"

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.protocol import PyTree, Target
-from crewel.transforms.precision import as_given
+from crewel.transforms.widen import as_given
 
 
 def double_precision() -> AbstractContextManager[Any]:

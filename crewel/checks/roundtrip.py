@@ -15,7 +15,7 @@ from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
 from crewel.core.text import number
 from crewel.core.trees import named_leaves
-from crewel.transforms.precision import as_given
+from crewel.transforms.widen import as_given
 
 FULL = 256  # dimensions up to which the full Jacobian is computed
 

@@ -51,6 +51,18 @@ def float_leaves(test_point: Params) -> Params:
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 
+def weak_leaves(test_point: Params) -> tuple[str, ...]:
+    """Names of the leaves that were given as Python numbers.
+
+    Examples:
+        >>> import numpy as np
+        >>> weak_leaves({"a": 1.0, "b": np.ones(2)})
+        ('a',)
+    """
+    named = named_leaves(test_point)
+    return tuple(name for name, leaf in named.items() if jnp.asarray(leaf).weak_type)
+
+
 def num_rows(data: Data) -> int:
     """The number of rows of data; 1 without data.
 

@@ -118,15 +118,17 @@ class Target:
         number = jax.tree.leaves(rows)[0].shape[0]
         return replace(self, data=rows, num_data=number)
 
+    def joint(self, params: Params) -> jax.Array:
+        """Log density at the parameters, without any Jacobian, as the model returns it."""
+        return self.log_joint(params) if self.data is None else self.log_joint(params, self.data)
+
     def log_density(self, position: Position) -> jax.Array:
         """Log density at an unconstrained position: a scalar, of the session's float type or wider.
 
         Raises:
             ValueError: the model's log density is not a scalar.
         """
-        params = self.constrain(position)
-        value = self.log_joint(params) if self.data is None else self.log_joint(params, self.data)
-        value = jnp.asarray(value)
+        value = jnp.asarray(self.joint(self.constrain(position)))
         if value.shape != ():
             rows = (
                 " That is one value per row: sum it, `.sum()`."

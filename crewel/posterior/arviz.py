@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crewel.core.protocol import Array, Params, Stats
+from crewel.core.protocol import Array, Data, Params, Stats
 from crewel.core.trees import named_leaves
 
 if TYPE_CHECKING:
@@ -86,3 +86,13 @@ def prediction_dims(variables: Mapping[str, Array]) -> dict[str, list[str]]:
         for name, leaf in variables.items()
         if leaf.ndim > 2
     }
+
+
+def of_run(draws: Params, stats: Stats, data: Data) -> DataTree:
+    """The `DataTree` of a run: draws, statistics, and the training targets where there are any."""
+    groups: dict[str, dict[str, np.ndarray]] = posterior_groups(draws, stats)
+    dims = layer_dims({name: leaf.shape[2:] for name, leaf in groups["posterior"].items()})
+    if isinstance(data, dict) and hasattr(data.get("y"), "shape"):
+        groups["observed_data"] = {"y": np.asarray(data["y"])}
+        dims |= prediction_dims({"y": groups["observed_data"]["y"][None, None]})
+    return to_datatree(groups, dims=dims)

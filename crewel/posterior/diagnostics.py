@@ -13,9 +13,9 @@ from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Data, PyTree, Seed
 from crewel.core.trees import named_leaves
 from crewel.posterior import arviz, baseline, function_report
+from crewel.posterior.over_draws import over_draws
 from crewel.posterior.predict import (
     NetworkPredictive,
-    over_draws,
     points,
     require_network,
     scores,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
@@ -13,10 +13,9 @@ from crewel.core.keys import as_key
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
 from crewel.core.trees import named_leaves
-from crewel.core.warning import warn
-from crewel.posterior import arviz, diagnostics
+from crewel.posterior import arviz, diagnostics, weights
 from crewel.posterior.function_report import FunctionReport
-from crewel.posterior.predict import require_network
+from crewel.posterior.predict import require_network, require_predictive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -87,7 +86,7 @@ class Posterior:
         Raises:
             ValueError: the run kept what `collect=` returned instead.
         """
-        self._warn_of_weights()
+        weights.warn_of(self)
         return self.points
 
     @property
@@ -103,13 +102,6 @@ class Posterior:
                 "to predict, summarize weights, or start another run from it."
             )
         return self.draws
-
-    def _warn_of_weights(self) -> None:
-        if "log_weight" in self.stats:
-            warn(
-                f"Draws of `{self.algorithm}` carry weights that averages over them ignore. "
-                "`post.resampled()` returns draws of equal weight."
-            )
 
     def resampled(self, seed: Seed = 0) -> Posterior:
         """Draws of equal weight, for a sampler whose draws carry a `log_weight`.
@@ -133,17 +125,7 @@ class Posterior:
             >>> post.resampled().draws["w"].shape
             (4, 100, 1, 1)
         """
-        if "log_weight" not in self.stats:
-            return self
-        stats = dict(self.stats)
-        log_weight = stats.pop("log_weight")
-        weight = np.exp(log_weight - log_weight.max(1, keepdims=True))
-        random = np.random.default_rng(np.asarray(jax.random.key_data(as_key(seed))).ravel())
-        number = self.num_draws
-        chosen = np.stack([random.choice(number, number, p=w / w.sum()) for w in weight])
-        chains = np.arange(self.num_chains)[:, None]
-        draws, stats = jax.tree.map(lambda leaf: leaf[chains, chosen], (self.draws, stats))
-        return replace(self, draws=draws, stats=stats, state=None, surplus=None)
+        return weights.resampled(self, seed)
 
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.
@@ -171,18 +153,8 @@ class Posterior:
         coordinates; statistics are the group `sample_stats`, training targets `observed_data`.
         Warns where draws carry weights: ArviZ averages over them as if they were equal.
         """
-        self._warn_of_weights()
-        return self._datatree()
-
-    def _datatree(self) -> DataTree:
-        groups: dict[str, dict[str, np.ndarray]] = arviz.posterior_groups(self.draws, self.stats)
-        if isinstance(self.model.data, dict) and hasattr(self.model.data.get("y"), "shape"):
-            groups["observed_data"] = {"y": np.asarray(self.model.data["y"])}
-        shapes = {name: leaf.shape[2:] for name, leaf in groups["posterior"].items()}
-        dims = arviz.layer_dims(shapes)
-        if "observed_data" in groups:
-            dims |= arviz.prediction_dims({"y": groups["observed_data"]["y"][None, None]})
-        return arviz.to_datatree(groups, dims=dims)
+        weights.warn_of(self)
+        return arviz.of_run(self.draws, self.stats, self.model.data)
 
     def summary(
         self, *, space: Literal["functions", "weights"] | None = None, **kwargs: Any
@@ -244,13 +216,7 @@ class Posterior:
             >>> post.predict(x)["predictions"]["y"].shape
             (4, 200, 20)
         """
-        predictive = self.model.predictive
-        if predictive is None:
-            raise ValueError(
-                "This model was built from a log density alone and cannot predict. Build it with "
-                "`crewel.wrap(network, x, y, ...)` or from a program, or evaluate a function of "
-                "your own on `post.draws`."
-            )
+        predictive = require_predictive(self.model.predictive)
         made = predictive.predict(
             self.params, args, kwargs, key=as_key(seed), batch_size=batch_size
         )
@@ -293,12 +259,10 @@ class Posterior:
         Raises:
             ValueError: only one of `x` and `y` is given, or the model cannot predict.
         """
-        predictive = self.model.predictive
-        if predictive is None:
-            predictive = require_network(None, "`log_likelihood`")
+        predictive = require_predictive(self.model.predictive)
         values = predictive.log_likelihood(self.params, self.model.data, args, kwargs)
         group = arviz.to_datatree({"log_likelihood": values}, dims=predictive.dims(values))
-        tree = self._datatree()
+        tree = arviz.of_run(self.draws, self.stats, self.model.data)
         tree["log_likelihood"] = group["log_likelihood"]
         return tree
 
@@ -316,27 +280,6 @@ class Posterior:
             `crewel.metrics`.
         """
         return diagnostics.held_out_scores(self, x, y, seed=seed)
-
-    def joined(self, more: Posterior) -> Posterior:
-        """This posterior with the draws of a further run appended to its own."""
-
-        def join(a: Array, b: Array) -> np.ndarray:
-            return np.concatenate([a, b], axis=1)
-
-        draws, stats = more.draws, more.stats
-        if self.call.extras.reduce is None:
-            draws, stats = jax.tree.map(join, (self.draws, self.stats), (draws, stats))
-        else:  # `more` is the summary of all; a chain that did not move has no new statistics
-            moved = (more.starts > self.starts)[:, None]
-            stats = jax.tree.map(lambda old, new: np.where(moved, new, old), self.stats, stats)
-        return replace(
-            more,
-            draws=draws,
-            stats=stats,
-            losses=self.losses,
-            timing={k: v + more.timing.get(k, 0.0) for k, v in self.timing.items()},
-            call=replace(more.call, settings=self.call.settings),
-        )
 
     def __repr__(self) -> str:
         """Return the algorithm, the sizes, the divergences and the time."""

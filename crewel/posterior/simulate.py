@@ -12,7 +12,7 @@ import numpy as np
 
 from crewel.core.protocol import Data, Key, Params, PyTree
 from crewel.core.trees import named_leaves
-from crewel.posterior.predict import over_draws
+from crewel.posterior.over_draws import over_draws
 
 
 @partial(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jax
+import numpy as np
 
 from crewel.core import minibatch
 from crewel.core.compiling import is_table, make_room
@@ -65,4 +67,23 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
         )
     planned = post.call.num_draws
     chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus, planned)
-    return post.joined(_finished(post.model, call, chains, time.perf_counter()))
+    return _joined(post, _finished(post.model, call, chains, time.perf_counter()))
+
+
+def _joined(post: Posterior, more: Posterior) -> Posterior:
+    """A posterior with the draws of a further run behind its own."""
+    draws, stats = more.draws, more.stats
+    if post.call.extras.reduce is None:
+        pairs = (post.draws, post.stats), (draws, stats)
+        draws, stats = jax.tree.map(lambda a, b: np.concatenate([a, b], axis=1), *pairs)
+    else:  # `more` is the summary of all; a chain that did not move has no new statistics
+        moved = (more.starts > post.starts)[:, None]
+        stats = jax.tree.map(lambda old, new: np.where(moved, new, old), post.stats, stats)
+    return replace(
+        more,
+        draws=draws,
+        stats=stats,
+        losses=post.losses,
+        timing={k: v + more.timing.get(k, 0.0) for k, v in post.timing.items()},
+        call=replace(more.call, settings=post.call.settings),
+    )

@@ -13,7 +13,7 @@ import support
 
 import crewel as cw
 from crewel.checks.float64 import double_precision
-from crewel.transforms.precision import as_given, widened
+from crewel.transforms.widen import as_given, widened
 
 Y = np.array(
     [[0.5, -1.0], [1.5, -2.0], [1.0, 0.0]]
