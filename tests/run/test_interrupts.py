@@ -57,8 +57,8 @@ def test_finished_chains_are_kept_whole(model, whole, interrupt):
     with pytest.warns(UserWarning, match="Interrupted") as caught:
         cut = model.mcmc.numpyro_nuts(seed=0, chain_method="sequential", **RUN)
     assert str(caught[0].message) == (
-        "Interrupted. Returning 20 of 20 draws of 3 of 4 chains. Left out: chain 3, with 1 draw "
-        "at most."
+        "Interrupted. Returning 20 of 20 draws of 3 of 4 chains. Left out: chain 3, with at most 1 "
+        "draw."
     )
     assert caught[0].filename == __file__
     same(cut.draws, first(whole.draws, slice(3), DRAWS))
