@@ -11,7 +11,7 @@ import support
 from support import counting
 
 import crewel as cw
-from crewel.posterior import predict
+from crewel.posterior import over_draws
 
 SIGMA = 0.5
 RUN = {"num_warmup": 300, "num_draws": 500, "progress": False}
@@ -84,16 +84,16 @@ def test_prediction_compiles_once(post):
 
 
 def test_memory_bounds_the_batch(post, monkeypatch):
-    monkeypatch.setattr(predict, "BATCH_BYTES", 20_000)
+    monkeypatch.setattr(over_draws, "BATCH_BYTES", 20_000)
     x_new, _ = data(15, seed=1)
     seen = []
-    program = predict.program
+    program = over_draws.program
 
     def spy(fn, static, predictive, params, keys, batch):
         seen.append(keys.shape[0])
         return program(fn, static, predictive, params, keys, batch)
 
-    monkeypatch.setattr(predict, "program", spy)
+    monkeypatch.setattr(over_draws, "program", spy)
     post.predict(x_new)
     # A draw takes 15 outputs and 15 of `y`, four times over, and three weights: 492 bytes.
     assert seen == [20_000 // 492]
