@@ -18,8 +18,8 @@ def _bayeux() -> Any:
         import bayeux
     except (ImportError, AttributeError) as error:  # `import oryx` fails so on JAX 0.6 and later
         raise ImportError(
-            "bayeux is missing or cannot be imported: its last release, 0.1.15, needs JAX up to "
-            f"0.5 (this is {jax.__version__}). Use a separate environment on Python 3.11: "
+            "bayeux is missing or cannot be imported. Its last release, 0.1.15, needs JAX 0.5 or "
+            f"older (this is {jax.__version__}). Use a separate environment on Python 3.11: "
             "pip install 'crewel[bayeux]'. That extra cannot be combined with `crewel[all]`."
         ) from error
     return bayeux
