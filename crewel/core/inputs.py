@@ -10,7 +10,7 @@ import numpy as np
 from numpyro.distributions import constraints
 
 from crewel.core.protocol import Data, Params, PyTree
-from crewel.core.trees import named_leaves, require_concrete
+from crewel.core.trees import eagerly, named_leaves, require_concrete
 
 
 def joint(
@@ -47,7 +47,7 @@ def float_leaves(test_point: Params) -> Params:
                 f"`test_point` at `{name}` is of type {dtype}; gradients need parameters that are "
                 "floats. Write `0.0` instead of `0`, or convert with `.astype(float)`."
             )
-    with jax.ensure_compile_time_eval():  # a model may be made within `jax.jit`, for its density
+    with eagerly():  # a model may be made within `jax.jit`, for its density
         return jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf)), test_point)
 
 

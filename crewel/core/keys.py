@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.protocol import Key, Seed
-from crewel.core.trees import is_traced
+from crewel.core.trees import eagerly, is_traced
 
 
 def as_key(seed: Seed) -> Key:
@@ -22,7 +22,7 @@ def as_key(seed: Seed) -> Key:
     """
     if is_traced(seed):
         return _as_key(seed)
-    with jax.ensure_compile_time_eval():  # within a traced function, a key that is not traced
+    with eagerly():  # within a traced function, a key that is not traced
         return _as_key(seed)
 
 

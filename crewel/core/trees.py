@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, overload
 
 import jax
@@ -160,3 +161,12 @@ def require_eager(tree: PyTree, what: str) -> None:
         TypeError: it does.
     """
     require_concrete((tree, jax.numpy.zeros(())), what)
+
+
+def eagerly() -> AbstractContextManager[None]:
+    """Within a traced function, compute what is not traced right away; elsewhere, do nothing.
+
+    JAX 0.5 cannot run some compiled functions under `jax.ensure_compile_time_eval`, so it is
+    entered only where it is needed.
+    """
+    return jax.ensure_compile_time_eval() if is_traced(jax.numpy.zeros(())) else nullcontext()

@@ -11,7 +11,7 @@ import numpy as np
 
 from crewel.core.compiling import compile_all, program
 from crewel.core.protocol import Key, Params, PyTree
-from crewel.core.trees import nbytes, require_concrete
+from crewel.core.trees import eagerly, nbytes, require_concrete
 
 BATCH_BYTES = 64 * 2**20  # of outputs and parameters on the device at a time
 
@@ -41,7 +41,7 @@ def over_draws(
         A pytree of host arrays, leaves `(chain, draw, row, ...)`.
     """
     require_concrete((predictive, draws, batch, key), "Predictions")
-    with jax.ensure_compile_time_eval():  # may be called while tracing, on arrays not traced
+    with eagerly():  # may be called while tracing, on arrays not traced
         return _over_draws(fn, predictive, draws, batch, key, batch_size)
 
 

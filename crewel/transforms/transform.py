@@ -15,7 +15,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from crewel.core.protocol import PyTree, Transform
-from crewel.core.trees import as_partial, is_traced, leaf_paths
+from crewel.core.trees import as_partial, eagerly, is_traced, leaf_paths
 from crewel.transforms import elementwise
 from crewel.transforms.bijections import from_nest, from_numpyro, is_nest, is_numpyro
 from crewel.transforms.inverse import check_like, derive
@@ -106,7 +106,7 @@ def _from_function(
     u = test_point if inverse is None else jax.eval_shape(inverse, test_point)
     u = jax.tree.map(lambda leaf: np.zeros(jnp.shape(leaf), _float_like(leaf)), u)
     missing = [word for word, given in ((_INVERSE, inverse), (_LOG_DET, ildj)) if given is None]
-    with jax.ensure_compile_time_eval():
+    with eagerly():
         plan, consts = derive(fn, u, test_point, f"Pass {' and '.join(missing)}, or {_CONSTRAINT}.")
     return Transform(
         fn,
@@ -144,7 +144,7 @@ def _check(transform: Transform, test_point: PyTree) -> None:
         "Probable reasons: `test_point` is outside the support or on its edge, or `transform_fn` "
         "and `inverse_transform_fn` are swapped. Check `test_point` first, then the two functions."
     )
-    with jax.ensure_compile_time_eval():
+    with eagerly():
         u, again, log_det, step = _round_trip(transform, test_point)
     _require_finite(u, "The inverse transform of `test_point`", reasons)
     check_like(again, test_point, "`transform_fn(inverse(test_point))`", reasons)

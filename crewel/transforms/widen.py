@@ -17,6 +17,7 @@ import numpy as np
 from jax.tree_util import Partial
 
 from crewel.core.protocol import Params, PyTree, Target, Transform
+from crewel.core.trees import eagerly
 
 Types = tuple[np.dtype, ...]  # one per leaf
 
@@ -84,7 +85,7 @@ def widened(target: Target, test_point: Params) -> Target:
     own = _types(test_point)
     if _wide(own) == own:
         return target
-    with jax.ensure_compile_time_eval():
+    with eagerly():
         narrow = _types(jax.eval_shape(target.transform.inverse, test_point))
     one = (np.dtype(jnp.result_type(float)),)
     forward, inverse, log_det = target.transform
