@@ -62,6 +62,15 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
             prefetcher.close()
 
 
+def _in_thread(run: Run, job: int, bar: Progress, wide: bool) -> None:
+    """A block in a thread, with the float type of the thread that asked for it."""
+    if not hasattr(jax, "enable_x64") or wide == (jax.numpy.zeros(()).dtype.itemsize == 8):
+        run.block(job, bar)
+        return
+    with jax.enable_x64(wide):
+        run.block(job, bar)
+
+
 def _run_blocks(run: Run, bar: Progress) -> None:
     threads = 1 if any(each.alone for each in run.programs) else run.placement.threads
     jobs = range(len(run.placement.blocks))
@@ -71,7 +80,8 @@ def _run_blocks(run: Run, bar: Progress) -> None:
                 run.block(job, bar)
         return
     pool = ThreadPoolExecutor(max_workers=threads)
-    waiting = {pool.submit(run.block, job, bar) for job in jobs}
+    wide = jax.numpy.zeros(()).dtype.itemsize == 8  # in this thread; others do not inherit it
+    waiting = {pool.submit(_in_thread, run, job, bar, wide) for job in jobs}
     try:
         while waiting:
             # Wait briefly, so that the main thread sees a keyboard interrupt.
