@@ -42,6 +42,10 @@ class Family:
     minibatches: bool = False
     phase: str = "sampling"
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Family:
+        """The family itself: a copy of a model has the same families."""
+        return self
+
     def __repr__(self) -> str:
         """Return the name."""
         return f"<Family {self.name}>"

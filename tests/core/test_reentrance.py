@@ -164,8 +164,15 @@ def test_a_model_of_an_equinox_network_can_be_copied():
     x, y = data(20, 0)
     network = eqx.nn.MLP(2, 1, 4, 1, key=jax.random.key(0))
     model = cw.wrap(network, x, y, likelihood="gaussian")
+    call = RUN | {"num_warmup": 5}
+    post = model.mcmc.numpyro_nuts(seed=0, **call)
     again = copy.deepcopy(model)
     assert again is not model and again.data["x"] is not model.data["x"]
-    runs = [m.mcmc.numpyro_nuts(seed=0, **RUN | {"num_warmup": 5}) for m in (model, again)]
-    jax.tree.map(np.testing.assert_array_equal, runs[0].draws, runs[1].draws)
-    assert isinstance(again.mcmc.numpyro_nuts(seed=0, **RUN).network(), eqx.nn.MLP)
+    other = again.mcmc.numpyro_nuts(seed=0, **call)
+    assert other.model is again
+    jax.tree.map(np.testing.assert_array_equal, post.draws, other.draws)
+    assert isinstance(other.network(), eqx.nn.MLP)
+    copied = copy.deepcopy(post)
+    jax.tree.map(np.testing.assert_array_equal, copied.draws, post.draws)
+    longer = post.extend(3, progress=False), copied.extend(3, progress=False)
+    jax.tree.map(np.testing.assert_array_equal, longer[0].draws, longer[1].draws)
