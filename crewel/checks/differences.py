@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.checks.context import TOO_SLOW, Context
-from crewel.checks.float64 import double_precision, widen
+from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
 from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.core.precision import precision
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import leaf_paths
@@ -85,15 +86,15 @@ def gradient(context: Context) -> Check:
     paths, leaves = _directions(context, position)
     chosen = np.linspace(0, len(paths) - 1, count).astype(int)
     directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
-    precision, trouble = "float64", ""
+    floats, trouble = "float64", ""
     try:
-        with double_precision():
+        with precision(double=True):
             target, start, ways = widen((context.small, position, directions))
             slopes, found = _differences(target, start, ways, STEPS)
     except Exception as error:  # some models run in single precision only
-        precision, trouble = "float32", f" The model does not run in float64: {explain(error)}"
+        floats, trouble = "float32", f" The model does not run in float64: {explain(error)}"
         slopes, found = _differences(context.small, position, directions, STEPS[:3])
-    how = ", ".join(filter(None, (precision, context.few)))
+    how = ", ".join(filter(None, (floats, context.few)))
     return _judge([paths[i] for i in chosen], slopes, found, how, trouble)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
@@ -13,17 +12,8 @@ from crewel.core.protocol import PyTree, Target
 from crewel.transforms.widen import as_given
 
 
-def double_precision() -> AbstractContextManager[Any]:
-    """A context in which JAX uses float64, in this thread only."""
-    if hasattr(jax, "enable_x64"):
-        return jax.enable_x64(True)
-    from jax.experimental import enable_x64  # type: ignore[attr-defined]  # JAX 0.5
-
-    return enable_x64()
-
-
 def widen(tree: PyTree) -> PyTree:
-    """Convert the floats of a tree to float64; call it within `double_precision`.
+    """Convert the floats of a tree to float64; call it within `precision(double=True)`.
 
     A target then computes in the types that it is given, whatever the model's own are.
     """

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.checks.context import Context, row_values
-from crewel.checks.float64 import double_precision, widen
+from crewel.checks.float64 import widen
 from crewel.checks.report import Check, failed, passed, skipped
+from crewel.core.precision import precision
 from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number
 from crewel.core.trees import named_leaves
@@ -94,7 +95,7 @@ def summed(context: Context) -> Check:
     target = _rows(context, BATCH * BATCHES)
     values, resolution = [], 1e-9
     try:
-        with double_precision():
+        with precision(double=True):
             wide, position = widen((target, context.generic_position))
             values = [float(_joint(_repeat(wide, times), position)) for times in (1, 2, 3)]
     except Exception:  # some models need single precision, or their own number of rows

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from crewel.core.compiling import compile_all, home
+from crewel.core.precision import is_double, precision
 from crewel.core.protocol import Draws, Params, PyTree, State, Stats, Surplus
 from crewel.core.text import count, name_chains
 from crewel.core.warning import warn
@@ -62,12 +63,9 @@ def execute(call: Call, like: Params, chains: Chains) -> Draws:
             prefetcher.close()
 
 
-def _in_thread(run: Run, job: int, bar: Progress, wide: bool) -> None:
+def _in_thread(run: Run, job: int, bar: Progress, double: bool) -> None:
     """A block in a thread, with the float type of the thread that asked for it."""
-    if not hasattr(jax, "enable_x64") or wide == (jax.numpy.zeros(()).dtype.itemsize == 8):
-        run.block(job, bar)
-        return
-    with jax.enable_x64(wide):
+    with precision(double):
         run.block(job, bar)
 
 
@@ -80,8 +78,8 @@ def _run_blocks(run: Run, bar: Progress) -> None:
                 run.block(job, bar)
         return
     pool = ThreadPoolExecutor(max_workers=threads)
-    wide = jax.numpy.zeros(()).dtype.itemsize == 8  # in this thread; others do not inherit it
-    waiting = {pool.submit(_in_thread, run, job, bar, wide) for job in jobs}
+    # Threads do not inherit the precision of the one that starts them.
+    waiting = {pool.submit(_in_thread, run, job, bar, is_double()) for job in jobs}
     try:
         while waiting:
             # Wait briefly, so that the main thread sees a keyboard interrupt.

@@ -12,6 +12,7 @@ import pytest
 from numpyro.distributions import constraints
 from support.transforms import U, assert_sound
 
+from crewel.core.precision import precision
 from crewel.transforms.transform import build
 
 
@@ -168,8 +169,7 @@ def test_none_is_the_identity_with_log_det_zero():
     ],
 )
 def test_float64_is_kept(spec):
-    enable = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64
-    with enable(True):
+    with precision(double=True):
         params = {"x": jnp.array([1.2, 2.1, 2.7], jnp.float64)}
         transform = build(spec, params)
         u = assert_sound(transform, params, rtol=1e-12)

@@ -12,22 +12,22 @@ import pytest
 import support
 
 import crewel as cw
-from crewel.checks.float64 import double_precision
+from crewel.core.precision import precision
 from crewel.transforms.widen import as_given, widened
 
 Y = np.array(
     [[0.5, -1.0], [1.5, -2.0], [1.0, 0.0]]
 )  # three rows: each posterior is N(sum / 4, 1/4)
 MEAN, SD = Y.sum(0) / 4, np.full(2, 0.5)
-CONTEXTS = {"float32": double_precision, "bfloat16": nullcontext}
+CONTEXTS = {"float32": lambda: precision(double=True), "bfloat16": nullcontext}
 DRAWS = {"num_draws": 500, "num_warmup": 300, "progress": False}
 # Row, call, and the bias of the method itself in standard deviations: of a step size, or of a fit.
 ROWS = [
-    ("mcmc", "numpyro_nuts", DRAWS, 0.0),
-    ("mcmc", "blackjax_nuts", DRAWS, 0.0),
-    ("mcmc", "blackjax_mclmc", DRAWS | {"num_draws": 1000}, 0.05),
-    ("sgmcmc", "blackjax_sgld", DRAWS | {"num_draws": 2000, "step_size": 0.05}, 0.05),
-    ("vi", "blackjax_meanfield_vi", {"num_draws": 500, "progress": False}, 0.2),
+    ("numpyro_nuts", DRAWS, 0.0),
+    ("blackjax_nuts", DRAWS, 0.0),
+    ("blackjax_mclmc", DRAWS | {"num_draws": 1000}, 0.05),
+    ("blackjax_sgld", DRAWS | {"num_draws": 2000, "step_size": 0.05}, 0.05),
+    ("blackjax_meanfield_vi", {"num_draws": 500, "progress": False}, 0.2),
 ]
 
 
@@ -49,24 +49,26 @@ def model(dtype):
     )
 
 
+BY_NAME = {row.name: row for row in cw.ALGORITHMS}
 SLOW = ("blackjax_nuts", "blackjax_mclmc")  # in both types
 CASES = [
     pytest.param(
         dtype,
-        *row,
-        id=f"{row[1]}-{dtype}",
-        marks=[pytest.mark.slow] * (dtype == "bfloat16" and row[1] in SLOW),
+        BY_NAME[name],
+        *rest,
+        id=f"{name}-{dtype}",
+        marks=[pytest.mark.slow] * (dtype == "bfloat16" and name in SLOW),
     )
-    for row in ROWS
+    for name, *rest in ROWS
     for dtype in CONTEXTS
 ]
 
 
-@pytest.mark.parametrize(("dtype", "family", "name", "call", "bias"), CASES)
-def test_moments_and_types_of_a_narrow_model(dtype, family, name, call, bias):
+@pytest.mark.parametrize(("dtype", "row", "call", "bias"), CASES)
+def test_moments_and_types_of_a_narrow_model(dtype, row, call, bias):
     """NUTS, MCLMC, SGLD and a fit on float32 leaves under x64, and on bfloat16 leaves."""
     with CONTEXTS[dtype]():
-        post = getattr(getattr(model(dtype), family), name)(seed=0, **call)
+        post = getattr(model(dtype), row.family.name)(row)(seed=0, **call)
         extended = post.extend(3, progress=False)
     assert post.draws["w"].dtype == extended.draws["w"].dtype == jnp.dtype(dtype)
     draws = np.asarray(post.draws["w"], np.float64)
@@ -124,7 +126,7 @@ def test_ordinary_models_are_left_alone():
     assert widened(target, jnp.ones(())) is target
     again = as_given(target)
     assert jax.tree.structure(again) == jax.tree.structure(target)
-    with double_precision():
+    with precision(double=True):
         wide = cw.Model(lambda p: -(p**2), 1.0).target()
         assert widened(wide, jnp.ones(())) is wide
 

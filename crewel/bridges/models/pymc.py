@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import Partial
 
+from crewel.core.precision import is_double
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Transform
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
@@ -22,7 +23,7 @@ def _unchanged():
     """Keep the user's `XLA_FLAGS` and 64-bit mode, which importing PyMC's JAX module changes."""
     jax.devices()  # once JAX has started, the flags have no effect on this process
     flags = os.environ.get("XLA_FLAGS")
-    wide = jax.numpy.zeros(()).dtype.itemsize == 8
+    double = is_double()
     try:
         yield
     finally:
@@ -30,7 +31,7 @@ def _unchanged():
             os.environ.pop("XLA_FLAGS", None)
         else:
             os.environ["XLA_FLAGS"] = flags
-        jax.config.update("jax_enable_x64", wide)
+        jax.config.update("jax_enable_x64", double)
 
 
 def _function(inputs: Sequence[Any], outputs: Sequence[Any]) -> Callable[..., list[Any]]:
