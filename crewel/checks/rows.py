@@ -25,6 +25,13 @@ def _rows(context: Context, count: int) -> Target:
     return context.target if count >= context.num_data else context.subset(count)
 
 
+def _tolerance(context: Context) -> float:
+    """Relative: below it, two densities are equal. It grows if parameters or data are narrow."""
+    leaves = jax.tree.leaves((context.model.test_point, context.target.data))
+    types = [leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return max([1e-3, *(float(jnp.finfo(dtype).eps) for dtype in types)])
+
+
 def _take(data: Data, first: int, last: int) -> Data:
     return jax.tree.map(lambda leaf: leaf[first:last], data)
 
@@ -49,7 +56,7 @@ def independent(context: Context) -> Check:
     alone = np.asarray(_likelihood(part, position), np.float64)
     scale = np.abs(together).max(initial=1e-6)
     off = np.abs(together[:half] - alone)
-    if (off > 1e-3 * scale).any():
+    if (off > _tolerance(context) * scale).any():
         row = int(off.argmax())
         twice = np.asarray(_likelihood(_repeat(part, 2), position), np.float64)[:half]
         if np.allclose(twice, alone / 2, rtol=1e-3):
@@ -169,7 +176,8 @@ def unbiased(context: Context) -> Check:
     full, wanted, values, mean = jax.tree.map(np.asarray, found)
     values = values.astype(np.float64)
     numbers = {"full": float(full), "batches": values}
-    if not abs(values.mean() - full) <= 1e-3 * np.abs(values).max():
+    tolerance = _tolerance(context)
+    if not abs(values.mean() - full) <= tolerance * np.abs(values).max():
         return failed(
             f"Averaged over an epoch of {count} batches of {size} rows, the minibatch density is "
             f"{number(values.mean())}, but on all rows it is {number(full)}: stochastic gradients "
@@ -181,7 +189,7 @@ def unbiased(context: Context) -> Check:
     for path, leaf in named_leaves(wanted).items():
         leaf, found = leaf.astype(np.float64), named_leaves(mean)[path].astype(np.float64)
         size_of = max(float(np.linalg.norm(leaf)), float(np.linalg.norm(found)))
-        if np.linalg.norm(leaf - found) > 1e-2 * size_of + 1e-6:
+        if np.linalg.norm(leaf - found) > 10 * tolerance * size_of + 1e-6:
             off[path] = float(np.linalg.norm(leaf - found) / size_of)
     if off:
         return failed(
