@@ -17,7 +17,16 @@ PATIENCE = 120  # seconds after which a test that hangs fails
 
 
 @pytest.fixture
-def interrupt(monkeypatch):
+def ctrl_c():
+    """Python's own handler, which a run must leave in place; a background job begins without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    left = signal.signal(signal.SIGINT, before)
+    assert left is signal.default_int_handler
+
+
+@pytest.fixture
+def interrupt(monkeypatch, ctrl_c):
     """`interrupt(report)`: Ctrl-C at the given report of the progress bar.
 
     With `threads`, once each of so many threads has come to that report; `times` in a row.
@@ -49,5 +58,4 @@ def interrupt(monkeypatch):
         monkeypatch.setattr(Progress, "advance", interrupted)
 
     monkeypatch.setattr(Stop, "interrupt", noticed)
-    yield arm
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return arm

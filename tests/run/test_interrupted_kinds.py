@@ -98,7 +98,7 @@ def test_a_particle_without_patience_is_not_one_that_hardly_started(interrupt):
     assert np.isfinite(cut.losses[0]).sum() == 5 and np.isfinite(cut.losses[1]).sum() == 100
 
 
-def test_a_slow_loader_is_not_waited_for(rows, monkeypatch):
+def test_a_slow_loader_is_not_waited_for(rows, monkeypatch, ctrl_c):
     """Ctrl-C while the run waits for a batch returns what was drawn."""
     monkeypatch.setattr(prefetch, "LONGEST", 1)  # one step in each chunk
     never, drawn, advance = threading.Event(), Counter(), Progress.advance

@@ -209,7 +209,7 @@ def test_a_users_handler_that_raises_ends_the_run(model, whole, interrupt, monke
     same(cut.draws, first(whole.draws, slice(2), 4))
 
 
-def test_in_another_thread_nothing_changes(model, whole, monkeypatch):
+def test_in_another_thread_nothing_changes(model, whole, monkeypatch, ctrl_c):
     advance, handlers, found = Progress.advance, set(), []
 
     def looked(self, steps, stats=None):
