@@ -13,6 +13,10 @@ from support.pages import BLOCK, PAGES, ROOT, run
 MARKS = {
     # Most of it is tested in `checks/test_debug_page.py`.
     "debugging.md": pytest.mark.slow,
+    # These take longest.
+    "bridges.md": pytest.mark.slow,
+    "sgmcmc.md": pytest.mark.slow,
+    "vi.md": pytest.mark.slow,
     "models.md": (),  # in the newest lane too, which is the one that has PyMC
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from support import counting
-from support.contract import FITS, SAMPLERS, first, full, method, own, same, small_for
+from support.contract import FITS, SAMPLERS, first, full, method, of_families, own, same, small_for
 
 from crewel.core.options import settings_of
 from crewel.run import blocks
@@ -25,7 +25,7 @@ def test_pieces_equal_the_whole(row, monkeypatch):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("row", full(SAMPLERS))
+@pytest.mark.parametrize("row", of_families(SAMPLERS))
 def test_thinning_keeps_every_third(row):
     every = method(small_for(row), row)(seed=6, **own(row, num_draws=36, thinning=1))
     third = method(small_for(row), row)(seed=6, **own(row))
@@ -45,7 +45,7 @@ def test_second_call_compiles_nothing(row):
 
 @pytest.mark.once
 @pytest.mark.parametrize(
-    "row", full(r for r in SAMPLERS + FITS if "chain_method" in settings_of(r))
+    "row", of_families(r for r in SAMPLERS + FITS if "chain_method" in settings_of(r))
 )
 def test_chain_methods_agree(row):
     model = small_for(row)

@@ -50,7 +50,10 @@ def two_devices(code):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("method", ["sequential", "vectorized", "auto"])
+@pytest.mark.parametrize(
+    "method",
+    ["auto", *(pytest.param(m, marks=pytest.mark.slow) for m in ("sequential", "vectorized"))],
+)
 def test_chains_run_where_the_data_must_stay(method):
     """Data committed to device 1, after the same on device 0, give equal draws that live there."""
     two_devices(

@@ -26,7 +26,10 @@ FITS = [row for row in cw.ALGORITHMS if row.family.name == "vi"]
 OPTIMIZERS = [row for row in cw.ALGORITHMS if row.family.name == "optimize" and row.test_budget]
 
 # What makes a row's contract take minutes: run by `make test-slow`.
-SLOW = {"numpyro_hmcecs": "Hessians of each row compile slowly"}
+SLOW = {
+    "numpyro_hmcecs": "Hessians of each row compile slowly",
+    "numpyro_sa": "needs very many steps",
+}
 
 # A method with a stated bias may be off by a tenth of a standard deviation.
 BIAS = 0.1
@@ -59,6 +62,7 @@ def first_of_engines(rows: Iterable[Algorithm]) -> frozenset[str]:
 
 
 IN_FULL = first_of_engines(cw.ALGORITHMS)
+OF_FAMILIES = frozenset({row.family.name: row.name for row in reversed(cw.ALGORITHMS)}.values())
 
 
 def _is_slow(row: Algorithm) -> bool:
@@ -76,6 +80,14 @@ def full(rows: Iterable[Algorithm]) -> list[Any]:
         pytest.param(
             row, id=row.name, marks=[pytest.mark.slow] * (_is_slow(row) or row.name not in IN_FULL)
         )
+        for row in rows
+    ]
+
+
+def of_families(rows: Iterable[Algorithm]) -> list[Any]:
+    """All rows as parameters, for what the driver does alone; all but one per family are `slow`."""
+    return [
+        pytest.param(row, id=row.name, marks=[pytest.mark.slow] * (row.name not in OF_FAMILIES))
         for row in rows
     ]
 
