@@ -37,7 +37,7 @@ PYTHON_NEWEST := $(or $(PYTHON_NEWEST),$(call find_python,3.12 3.13 3.14))
 PYTHON_BAYEUX := $(or $(PYTHON_BAYEUX),$(call find_python,3.11))
 
 # Two workers: most of a test's time is one thread of JAX, tracing and compiling.
-PYTEST_ARGS ?= -n 2 --dist loadgroup
+PYTEST_ARGS ?= -n 2 --dist loadscope
 
 # ---- environments -------------------------------------------------------------------------------
 

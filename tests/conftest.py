@@ -1,5 +1,6 @@
 """Which tests run in which lane, and what all of them share."""
 
+import functools
 import importlib.util
 import os
 from importlib.metadata import version
@@ -67,29 +68,50 @@ assert all((TESTS / name).exists() for name in BOTH_LANES), BOTH_LANES
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In the lane bayeux, only the core's own algorithms, as far as its versions have them."""
+    """Sort by group; in the lane bayeux, leave out the algorithms that its versions lack."""
     if LANE == "bayeux":
         old = [item for item in items if _too_old(item)]
         config.hook.pytest_deselected(items=old)
         items[:] = [item for item in items if item not in old]
-    # Tests of one algorithm and of one file share models and compiled programs: they run one after
-    # the other, in one process.
     order: dict[str, int] = {}
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-        order.setdefault(_group(item), len(order))
-    items.sort(key=lambda item: order[_group(item)])
+        order.setdefault(_group(item.nodeid), len(order))
+    items.sort(key=lambda item: order[_group(item.nodeid)])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Run the tests of a group in one process; `--dist loadgroup` does not on pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+    from crewel import ALGORITHMS
+
+    return frozenset(row.name for row in ALGORITHMS)
+
+
+def _group(nodeid: str) -> str:
+    """Tests that share models and programs: those of an algorithm, and those of a file.
+
+    A page of the documentation is a group of its own.
+    """
+    file, _, parameters = nodeid.partition("[")
+    named = [part for part in parameters.rstrip("]").split("-") if part in _names()]
+    if named:
+        return named[0]
+    return nodeid if parameters.endswith(".md]") else file.partition("::")[0]
 
 
 def _row(item: pytest.Item) -> Any:
     """The algorithm that a test is about, or `None`."""
     return item.callspec.params.get("row") if hasattr(item, "callspec") else None
-
-
-def _group(item: pytest.Item) -> str:
-    """What belongs together: the tests of an algorithm, and those of a file."""
-    row = _row(item)
-    return row.name if row else item.path.stem
 
 
 def _too_old(item: pytest.Item) -> bool:

@@ -42,13 +42,16 @@ def test_optimizers_find_the_mode(row):
 
 
 @pytest.mark.parametrize("row", full(SAMPLERS + FITS))
-def test_seeds_and_stats(row):
+def test_seeds_stats_and_compilations(row):
     model, own, number = contract.small_for(row), contract.own(row), (contract.chains(row), 12)
     post = method(model, row)(seed=3, **own)
     contract.assert_structure(model, post.draws, number)
     assert contract.same(post.draws, method(model, row)(seed=3, **own).draws)
     assert contract.same(post.draws, method(model, row)(seed=jax.random.key(3), **own).draws)
-    other = method(model, row)(seed=4, **own)
+    with counting() as counts:
+        other = method(model, row)(seed=4, **own)
+    # A row that compiles anew says why, and is wrong once it no longer does.
+    assert (counts == {"trace": 0, "compile": 0}) == (not row.recompiles), counts
     assert not np.array_equal(contract.first(post.draws), contract.first(other.draws))
     assert all(value.shape == number for value in post.stats.values())
     if row.family.name == "sgmcmc":

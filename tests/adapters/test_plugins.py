@@ -12,7 +12,7 @@ from scipy import stats
 
 TESTS = Path(__file__).parents[1]
 PLUGIN = TESTS / "plugin"
-pytestmark = [pytest.mark.once, pytest.mark.xdist_group("plugins")]
+pytestmark = pytest.mark.once
 
 
 def run(*command: str, path: Path) -> subprocess.CompletedProcess[str]:
