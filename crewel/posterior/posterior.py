@@ -16,6 +16,7 @@ from crewel.core.trees import named_leaves
 from crewel.posterior import arviz, diagnostics, weights
 from crewel.posterior.function_report import FunctionReport
 from crewel.posterior.predict import require_network, require_predictive
+from crewel.posterior.verdict import Verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,6 +42,7 @@ class Posterior:
             `extend` uses them first.
         call: the call that made it.
         model: the model.
+        verdict: what the end of the run found; truthy where nothing is wrong.
     """
 
     draws: Params
@@ -53,6 +55,7 @@ class Posterior:
     surplus: Surplus | None
     call: Call
     model: ModelLike
+    verdict: Verdict = Verdict()
 
     @classmethod
     def of(cls, model: ModelLike, call: Call, made: Draws) -> Posterior:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from crewel.core import meanings
 from crewel.core.families import CHAIN_METHODS, LEAST
 from crewel.core.keys import as_key
 from crewel.core.model_like import ModelLike
@@ -110,6 +110,7 @@ def prepare(model: ModelLike, row: Algorithm, seed: Seed, keywords: Mapping[str,
     settings, options = _split(row, keywords)
     _check_counts(row, settings)
     _check_choices(settings)
+    meanings.check(options)
     key = as_key(seed)
     target = model.target(jacobian=row.family.jacobian)
     target.require(row.needs, row.name)
@@ -133,8 +134,7 @@ def _split(row: Algorithm, keywords: Mapping[str, Any]) -> tuple[Settings, Optio
                 f"{', '.join(settings)}."
             )
         if name not in settings and name not in accepted:
-            near = difflib.get_close_matches(name, [*settings, *accepted], n=1)
-            hint = f" Did you mean `{near[0]}`?" if near else ""
+            hint = meanings.hint(name, [*settings, *accepted])
             raise TypeError(
                 f"`{row.name}` has no option `{name}`.{hint} Settings: {', '.join(settings)}. "
                 f"Options of {' and '.join(row.option_sources)}: {', '.join(accepted) or 'none'}."

@@ -15,7 +15,9 @@ from crewel.core.compiling import is_table, make_room
 from crewel.core.keys import chain_keys
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Algorithm, Seed
+from crewel.core.settings import setting
 from crewel.core.trees import require_eager
+from crewel.posterior import verdict
 from crewel.posterior.posterior import Posterior
 from crewel.run import execution, host_engine, initial
 from crewel.run.blocks import Chains
@@ -47,7 +49,7 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
     start = initial.find(model, target, call.settings["init"], call.num_chains, inits)
     initial.require_finite(start)
     chains = Chains(warmups, draws, start.positions)
-    return _finished(model, call, chains, started)
+    return _judged(_finished(model, call, chains, started))
 
 
 def _finished(model: ModelLike, call: Call, chains: Chains, started: float) -> Posterior:
@@ -55,6 +57,15 @@ def _finished(model: ModelLike, call: Call, chains: Chains, started: float) -> P
     made = engine.execute(call, model.test_point, chains)
     made.timing["total"] = time.perf_counter() - started
     return Posterior.of(model, call.kept(), made)
+
+
+def _judged(post: Posterior) -> Posterior:
+    """The posterior with its verdict, of which it warns."""
+    if setting("verdict") == "off":
+        return post
+    post = replace(post, verdict=verdict.judge(post))
+    verdict.announce(post)
+    return post
 
 
 def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posterior:
@@ -67,7 +78,8 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
         )
     planned = post.call.num_draws
     chains = Chains(post.keys, post.keys, None, post.state, post.starts, post.surplus, planned)
-    return _joined(post, _finished(post.model, call, chains, time.perf_counter()))
+    more = _finished(post.model, call, chains, time.perf_counter())
+    return _judged(_joined(post, more))
 
 
 def _joined(post: Posterior, more: Posterior) -> Posterior:

@@ -1,0 +1,186 @@
+"""What a verdict looks at: a few values of every draw, and a few predictions, in bounded time."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
+from scipy.special import ndtri
+
+from crewel.core.compiling import Program, compile_all, program
+from crewel.core.protocol import Params, PyTree
+from crewel.core.trees import named_leaves
+from crewel.posterior import baseline
+from crewel.posterior.predict import NetworkPredictive
+
+ENTRIES = 30  # parameters that are looked at, of all draws
+DRAWS = 200  # per chain, whose predictions are looked at, at most
+ROWS = 20  # rows whose predictions are judged
+SCORED = 200  # rows whose log likelihood is compared with that of a constant
+TOGETHER = 16  # draws per call of the program
+SECONDS = 0.15  # that predictions may take
+
+
+class Evidence:
+    """A posterior as its verdict sees it. Everything is computed when it is first asked for."""
+
+    def __init__(self, post: Any):
+        """Hold the posterior."""
+        self.post = post
+        self.family = post.call.row.family
+        self.stats = post.stats
+        self.chains = post.num_chains
+
+    @cached_property
+    def entries(self) -> dict[str, np.ndarray]:
+        """A few entries of the draws by name, each `(chain, draw)`, spread over the leaves."""
+        leaves = named_leaves(self.post.draws)
+        per_leaf = max(1, ENTRIES // len(leaves))
+        chosen = list(leaves.items())
+        if len(chosen) > ENTRIES:
+            chosen = [chosen[i] for i in np.linspace(0, len(chosen) - 1, ENTRIES).astype(int)]
+        found = {}
+        for name, leaf in chosen:
+            flat = leaf.reshape(*leaf.shape[:2], -1)
+            places = np.unique(np.linspace(0, flat.shape[2] - 1, per_leaf).astype(int))
+            for place in places:
+                index = np.unravel_index(place, leaf.shape[2:]) if leaf.ndim > 2 else ()
+                at = f"[{', '.join(map(str, map(int, index)))}]" if index else ""
+                found[name + at] = np.asarray(flat[:, :, place], np.float64)
+        return found
+
+    @cached_property
+    def predictions(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Predictions `(chain, draw, value)` and log likelihoods `(chain, draw, row)`.
+
+        At the training rows, for draws that are spread evenly, as many as time allows; `None`
+        where the model does not predict, or the draws are not its parameters.
+        """
+        predictive, data = self.post.model.predictive, self.post.model.data
+        collected = self.post.call.settings.get("collect") is not None
+        if not isinstance(predictive, NetworkPredictive) or collected:
+            return None
+        looked, scored = _some(data, ROWS), _some(data, SCORED)
+        draws, last = self.post.draws, self.post.num_draws - 1
+        clock = time.perf_counter()
+        order = _spread(np.unique(np.linspace(0, last, DRAWS).astype(int)))
+        size = min(TOGETHER, len(order))
+        done: list[int] = []
+        made = []
+        run: Program | None = None
+        for start in range(0, len(order), size):
+            these = order[start : start + size]
+            padded = np.resize(these, size)
+            params = jax.tree.map(lambda leaf, p=padded: jnp.asarray(leaf[:, p]), draws)
+            if run is None:
+                run = program(_look, None, predictive, params, looked, scored)
+                compile_all(run)
+                clock = time.perf_counter()
+            found = map(np.asarray, run(predictive, params, looked, scored))
+            number = len(these)
+            made.append(tuple(part[:, :number] for part in found))
+            done += list(these)
+            if time.perf_counter() - clock > SECONDS:
+                break
+        values, likelihood = (np.concatenate(parts, axis=1) for parts in zip(*made, strict=True))
+        sort = np.argsort(done)
+        return values[:, sort].astype(np.float64), likelihood[:, sort].astype(np.float64)
+
+    @cached_property
+    def judged(self) -> tuple[str, np.ndarray]:
+        """What mixing is judged on, and its values `(chain, draw, value)`."""
+        if self.predictions is not None:
+            return "predictions", self.predictions[0]
+        return "parameters", np.stack(list(self.entries.values()), axis=-1)
+
+    @cached_property
+    def constant(self) -> float:
+        """The LPPD of the best constant predictor on the scored rows."""
+        data, predictive = self.post.model.data, self.post.model.predictive
+        y = _some(data, SCORED)["y"]
+        found = baseline.log_likelihood(predictive, self.post.model.test_point, data, y)
+        return float(found.mean())
+
+
+def _look(
+    _: None, predictive: NetworkPredictive, params: Params, looked: PyTree, scored: PyTree
+) -> tuple[jax.Array, jax.Array]:
+    """Predictions and log likelihoods under draws with leading axes `(chain, draw)`."""
+
+    def one(p):
+        leaves = jax.tree.leaves(predictive.point(p, looked["x"]))
+        values = jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in leaves])
+        return values, predictive.pointwise(p, scored["x"], scored["y"])
+
+    return jax.vmap(jax.vmap(one))(params)
+
+
+def _some(data: PyTree, most: int) -> PyTree:
+    """At most `most` rows, evenly spaced."""
+    number = jax.tree.leaves(data)[0].shape[0]
+    rows = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
+    return jax.tree.map(lambda leaf: leaf[rows], data)
+
+
+def _spread(places: np.ndarray) -> np.ndarray:
+    """The same places in an order whose every beginning is spread over all of them."""
+    bits = max(1, int(len(places) - 1).bit_length())
+    codes = [int(f"{i:0{bits}b}"[::-1], 2) for i in range(2**bits)]
+    return places[[code for code in codes if code < len(places)]]
+
+
+def rhat(values: np.ndarray) -> np.ndarray:
+    """Rank-normalized split R-hat, the larger of that of the values and of their distances.
+
+    That of Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021, with NumPyro's statistic.
+
+    Args:
+        values: `(chain, draw, value)`, of four draws or more.
+
+    Returns:
+        `(value,)`; NaN where a value never changes.
+
+    Examples:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(4, 200, 2))
+        >>> x[0, :, 1] += 3
+        >>> rhat(x) > 1.1
+        array([False,  True])
+    """
+    folded = np.abs(values - np.median(values, axis=(0, 1)))
+    with np.errstate(all="ignore"):
+        both = [split_gelman_rubin(_ranked(part)) for part in (values, folded)]
+    return np.fmax(*both)
+
+
+def ess(values: np.ndarray) -> np.ndarray:
+    """Bulk effective sample size of rank-normalized split chains, `(value,)`.
+
+    Args:
+        values: `(chain, draw, value)`, of four draws or more.
+    """
+    ranked = _ranked(values)
+    half = ranked.shape[1] // 2
+    with np.errstate(all="ignore"):
+        return np.asarray(
+            effective_sample_size(np.concatenate([ranked[:, :half], ranked[:, -half:]]))
+        )
+
+
+def _ranked(values: np.ndarray) -> np.ndarray:
+    """Normal scores of the ranks over all chains and draws."""
+    flat = values.reshape(-1, values.shape[-1])
+    order = flat.argsort(0, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(1, len(flat) + 1)[:, None], axis=0)
+    for column in np.flatnonzero((np.diff(np.sort(flat, axis=0), axis=0) == 0).any(0)):
+        _, inverse, counts = np.unique(flat[:, column], return_inverse=True, return_counts=True)
+        last = np.cumsum(counts)
+        ranks = ranks.astype(np.float64)
+        ranks[:, column] = ((last - counts + 1 + last) / 2)[inverse]  # ties share their mean rank
+    return ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(values.shape)

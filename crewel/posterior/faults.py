@@ -1,0 +1,255 @@
+"""What can be wrong with draws. Each function is one rule of `crewel.posterior.verdict`.
+
+A rule returns `None` where it does not apply, an empty string where all is well, or a sentence
+that says what is wrong, where, why, and what to do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crewel.core.text import count, name_chains, number
+from crewel.core.trees import named_leaves
+from crewel.posterior import evidence
+from crewel.posterior.evidence import Evidence
+from crewel.posterior.function_space import ESS_LIMIT_PER_CHAIN, RHAT_LIMIT
+
+STILL = 0.98  # of steps that leave a chain where it is, above which it hardly moves
+REJECTED = 0.1  # mean acceptance rate below which a chain hardly moves
+SATURATED = 0.05  # of draws whose trees have the greatest depth
+ENERGY = 0.02  # variance of the energy error per dimension; samplers are tuned to 5e-4
+FALLING = 0.01  # fall of the loss in the last tenth of a fit, relative to its whole fall
+PARETO_K = 0.7  # Vehtari, Simpson, Gelman, Yao & Gabry 2024
+DEPTHS = ("max_tree_depth", "max_num_doublings", "maxdepth")
+
+
+def not_finite(ev: Evidence) -> str | None:
+    """Every value that is looked at is finite."""
+    draws = ev.post.draws
+    bad = np.zeros(ev.chains, bool)
+    last = {name: leaf[:, -1] for name, leaf in named_leaves(draws).items()}
+    for leaf in (*last.values(), *(v[..., None] for v in ev.entries.values())):
+        finite = np.isfinite(np.asarray(leaf, np.float64))
+        bad |= ~finite.reshape(ev.chains, -1).all(1)
+    if "lp" in ev.stats:
+        bad |= ~np.isfinite(ev.stats["lp"]).all(1)
+    if not bad.any():
+        return ""
+    which = name_chains(np.flatnonzero(bad), ev.chains)
+    names = [name for name, leaf in last.items() if not np.isfinite(leaf.astype(float)).all()]
+    where = f" (`{names[0]}` among others)" if names else ""
+    do = (
+        "Lower the learning rate, or start elsewhere with `init=`."
+        if ev.post.losses is not None
+        else "Lower the step size, or find the cause with `model.debug(seed=0)`."
+    )
+    return f"{which.capitalize()} hold values that are NaN or infinite{where}. {do}"
+
+
+def frozen(ev: Evidence) -> str | None:
+    """Every chain moves, and its step size is positive."""
+    if not ev.family.keeps_draws or ev.post.num_draws < 4 or ev.post.losses is not None:
+        return None
+    still = np.ones(ev.chains)
+    for values in ev.entries.values():
+        still = np.minimum(still, (np.diff(values, axis=1) == 0).mean(1))
+    sizes = ev.stats.get("step_size")
+    zero = np.zeros(ev.chains, bool)
+    if sizes is not None and np.issubdtype(sizes.dtype, np.floating):
+        zero = ~(np.asarray(sizes) > 0).all(1)
+    stuck = (still > STILL) | zero
+    if not stuck.any():
+        return ""
+    which = name_chains(np.flatnonzero(stuck), ev.chains)
+    why = " The step size is zero or not finite: the warm-up failed." if zero.any() else ""
+    return (
+        f"{which.capitalize()} hardly moved: {100 * still[stuck].max():.0f} % of the steps left "
+        f"{'it' if stuck.sum() == 1 else 'them'} in place.{why} These draws are not from the "
+        "posterior. Start from a better point (`init=` an optimizer's result), use another seed "
+        "or a longer warm-up, or another sampler."
+    )
+
+
+def diverging(ev: Evidence) -> str | None:
+    """No draw after the warm-up diverged."""
+    if "diverging" not in ev.stats or not ev.family.keeps_draws:
+        return None
+    flags = np.asarray(ev.stats["diverging"])
+    if not flags.any():
+        return ""
+    share = flags.mean()
+    text = f"{int(flags.sum()):,} of {flags.size:,} draws ({100 * share:.2g} %) diverged"
+    return (
+        f"{text}: the sampler cannot follow the density there, so regions are missing or "
+        "distorted. Take smaller steps (a higher target acceptance rate or a smaller "
+        "`step_size`), write the model in a non-centred form, or use tighter priors."
+    )
+
+
+def energy(ev: Evidence) -> str | None:
+    """The energy error of a sampler without an accept step is small."""
+    if "energy_error" not in ev.stats or "acceptance_rate" in ev.stats:
+        return None
+    errors = np.asarray(ev.stats["energy_error"], np.float64)
+    size = sum(leaf[0, 0].size for leaf in named_leaves(ev.post.draws).values())
+    variance = np.nanmean(errors**2, axis=1) / size
+    bad = ~(variance < ENERGY)
+    if not bad.any():
+        return ""
+    which = name_chains(np.flatnonzero(bad), ev.chains)
+    return (
+        f"The energy errors of {which} have a variance of {number(np.nanmax(variance))} per "
+        f"dimension, above {ENERGY}: the steps are too long, and without an accept step the draws "
+        "are biased. Use a smaller step size or a lower desired energy variance, or an adjusted "
+        "sampler."
+    )
+
+
+def saturated(ev: Evidence) -> str | None:
+    """Few trees of NUTS have the greatest depth allowed."""
+    options = ev.post.call.options
+    depth = next((options[name] for name in DEPTHS if name in options), None)
+    if "n_steps" not in ev.stats or "tree_depth" not in ev.stats:
+        return None
+    depth = depth if depth is not None else 10
+    depth = depth[1] if isinstance(depth, tuple) else depth
+    full = np.asarray(ev.stats["n_steps"]) >= 2 ** int(depth) - 1
+    if full.mean() <= SATURATED:
+        return ""
+    name = next((name for name in DEPTHS if name in ev.post.options), "max_tree_depth")
+    return (
+        f"{100 * full.mean():.0f} % of the trees reached the greatest depth, {depth}: trajectories "
+        f"are cut short and chains mix slowly. Raise `{name}`, or rescale the parameters."
+    )
+
+
+def rejecting(ev: Evidence) -> str | None:
+    """Every chain accepts some of its proposals."""
+    if "acceptance_rate" not in ev.stats or not ev.family.keeps_draws:
+        return None
+    rate = np.nanmean(np.asarray(ev.stats["acceptance_rate"], np.float64), axis=1)
+    bad = ~(rate >= REJECTED)
+    if not bad.any():
+        return ""
+    which = name_chains(np.flatnonzero(bad), ev.chains)
+    return (
+        f"{which.capitalize()} accept {100 * np.nanmin(rate):.1f} % of proposals: the steps are "
+        "too long. Use a smaller `step_size` or a longer warm-up."
+    )
+
+
+def dead(ev: Evidence) -> str | None:
+    """Every chain predicts the training rows better than a constant does."""
+    if ev.predictions is None:
+        return None
+    likelihood = ev.predictions[1]
+    lppd = np.logaddexp.reduce(likelihood, axis=1).mean(1) - np.log(likelihood.shape[1])
+    bad = ~(lppd > ev.constant)
+    if not bad.any():
+        return ""
+    which = name_chains(np.flatnonzero(bad), ev.chains)
+    number_of, members = int(bad.sum()), ev.family.chains.removeprefix("num_")
+    do = (
+        "Leave them out, or start all from an optimizer's result."
+        if number_of < ev.chains
+        else "Check the data's scale and the priors (`model.debug(seed=0)`), train longer, or "
+        "start from an optimizer's result (`init=`)."
+    )
+    return (
+        f"{which.replace('chain', members[:-1]).capitalize()} predict the training rows no better "
+        f"than a constant: {number(lppd[bad].max())} nats per row against {number(ev.constant)}. "
+        f"{do}"
+    )
+
+
+def unmixed(ev: Evidence) -> str | None:
+    """Chains agree: R-hat of predictions, or of parameters where there are none."""
+    what, values = ev.judged
+    if not _kept(ev) or values.shape[1] < 4 or ev.chains < 2:
+        return None
+    found = evidence.rhat(values)
+    high = found > RHAT_LIMIT
+    if not high.any():
+        return ""
+    worst = float(np.nanmax(found))
+    more = (
+        "each chain may be steady in a mode of its own: add chains, or start them from one mode"
+        if worst > 1.5
+        else "run longer, or start from an optimizer's result (`init=`)"
+    )
+    return (
+        f"Chains disagree: R-hat is above {RHAT_LIMIT} at {high.sum()} of {len(found)} {what}, "
+        f"{worst:.3g} at worst. {more[0].upper()}{more[1:]}."
+    )
+
+
+def few_effective(ev: Evidence) -> str | None:
+    """The effective sample size suffices for estimates."""
+    what, values = ev.judged
+    if not _kept(ev) or ev.post.losses is not None or values.shape[1] < 8:
+        return None
+    limit = ESS_LIMIT_PER_CHAIN * ev.chains
+    if values.shape[0] * values.shape[1] < 2 * limit:
+        return None  # too few draws were asked for to tell
+    found = evidence.ess(values)
+    low = found < limit
+    if not low.any():
+        return ""
+    return (
+        f"The effective sample size is below {limit} at {low.sum()} of {len(found)} {what}, "
+        f"{np.nanmin(found):.0f} at worst: estimates are noisy. Run longer."
+    )
+
+
+def _kept(ev: Evidence) -> bool:
+    """Whether every draw was kept."""
+    return ev.post.call.keeps_draws
+
+
+def losses(ev: Evidence) -> str | None:
+    """A loss is finite and has stopped falling."""
+    found = ev.post.losses
+    if found is None or found.shape[1] < 20:
+        return None
+    found = np.asarray(found, np.float64)
+    bad = ~np.isfinite(found[:, -1])
+    if bad.any():
+        which = name_chains(np.flatnonzero(bad), ev.chains)
+        return f"The loss of {which} is not finite. Lower the learning rate."
+    tenth = max(2, found.shape[1] // 10)
+    late, before = found[:, -tenth:], found[:, -2 * tenth : -tenth]
+    fall = before.mean(1) - late.mean(1)
+    noise = np.sqrt((before.var(1) + late.var(1)) / tenth)
+    whole = np.abs(found[:, :tenth].mean(1) - late.mean(1))
+    falling = (fall > 3 * noise) & (fall > FALLING * whole)
+    if not falling.any():
+        return ""
+    steps = found.shape[1]
+    return (
+        f"The loss of {int(falling.sum())} of {count(len(found), 'fit')} still falls after "
+        f"{steps:,} steps: by {number(fall[falling].max())} in the last tenth. Raise `num_steps`."
+    )
+
+
+def pareto_k(ev: Evidence) -> str | None:
+    """A fit is close to the posterior: Pareto k of its importance weights."""
+    if "pareto_k" in ev.stats:
+        k = np.asarray(ev.stats["pareto_k"])[:, 0]
+    elif "log_q" in ev.stats:
+        from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
+
+        weights = np.asarray(ev.stats["lp"], np.float64) - np.asarray(ev.stats["log_q"], np.float64)
+        if weights.shape[1] < 20:
+            return None
+        with np.errstate(all="ignore"):
+            k = np.array([float(array_stats.psislw(each)[1]) for each in weights])
+    else:
+        return None
+    bad = ~(k < PARETO_K)
+    if not bad.any():
+        return ""
+    return (
+        f"Pareto k of {int(bad.sum())} of {count(len(k), 'fit')} is {number(np.nanmax(k))}, above "
+        f"{PARETO_K}: the approximation is far from the posterior. Take a richer family, or go on "
+        "with MCMC from it (`init=`)."
+    )
