@@ -1,6 +1,17 @@
 """What tests and the examples in docstrings share."""
 
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def _no_verdicts() -> Iterator[None]:
+    """Run without verdicts: most runs of tests are far too short for a good one."""
+    from crewel import settings
+
+    with settings(verdict="off"):
+        yield
 
 
 @pytest.fixture(autouse=True)

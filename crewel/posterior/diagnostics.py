@@ -11,7 +11,7 @@ import numpy as np
 from crewel import metrics
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Data, PyTree, Seed
-from crewel.core.trees import named_leaves
+from crewel.core.trees import named_leaves, some_rows
 from crewel.posterior import arviz, baseline, function_report
 from crewel.posterior.over_draws import over_draws
 from crewel.posterior.predict import (
@@ -31,13 +31,6 @@ ROWS = 200  # inputs at which a report evaluates predictions, at most
 SUMMARY_ROWS = 10
 
 
-def _some(tree: PyTree, most: int) -> PyTree:
-    """At most `most` rows, evenly spaced."""
-    number = jax.tree.leaves(tree)[0].shape[0]
-    rows = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
-    return jax.tree.map(lambda leaf: leaf[rows], tree)
-
-
 def _flat(outputs: PyTree) -> np.ndarray:
     leaves = [np.asarray(leaf, np.float32) for leaf in jax.tree.leaves(outputs)]
     return np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
@@ -51,7 +44,7 @@ def report(
     if y is not None and x is None:
         raise ValueError("`y` was given without `x`. Give both, or `x` alone.")
     params, data = post.params, post.model.data
-    inputs = _some(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
+    inputs = some_rows(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
     outputs = over_draws(points, predictive, params, inputs)
     rows: Data = data if y is None else {"x": x, "y": y}
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
@@ -74,7 +67,9 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
         return cast("pd.DataFrame", table(post.to_datatree(), **kwargs))
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
-    outputs = over_draws(points, predictive, post.params, _some(post.model.data["x"], SUMMARY_ROWS))
+    outputs = over_draws(
+        points, predictive, post.params, some_rows(post.model.data["x"], SUMMARY_ROWS)
+    )
     named = named_leaves(post.params)
     predictions: dict[str, Array] = {}
     for name, tree in outputs.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -14,9 +14,12 @@ from scipy.special import ndtri
 
 from crewel.core.compiling import Program, compile_all, program
 from crewel.core.protocol import Params, PyTree
-from crewel.core.trees import named_leaves
+from crewel.core.trees import named_leaves, some_rows
 from crewel.posterior import baseline
 from crewel.posterior.predict import NetworkPredictive
+
+if TYPE_CHECKING:
+    from crewel.posterior.posterior import Posterior
 
 ENTRIES = 30  # parameters that are looked at, of all draws
 DRAWS = 200  # per chain, whose predictions are looked at, at most
@@ -29,7 +32,7 @@ SECONDS = 0.15  # that predictions may take
 class Evidence:
     """A posterior as its verdict sees it. Everything is computed when it is first asked for."""
 
-    def __init__(self, post: Any):
+    def __init__(self, post: Posterior):
         """Hold the posterior."""
         self.post = post
         self.family = post.call.row.family
@@ -65,7 +68,7 @@ class Evidence:
         collected = self.post.call.settings.get("collect") is not None
         if not isinstance(predictive, NetworkPredictive) or collected:
             return None
-        looked, scored = _some(data, ROWS), _some(data, SCORED)
+        looked, scored = some_rows(data, ROWS), some_rows(data, SCORED)
         draws, last = self.post.draws, self.post.num_draws - 1
         clock = time.perf_counter()
         order = _spread(np.unique(np.linspace(0, last, DRAWS).astype(int)))
@@ -102,8 +105,9 @@ class Evidence:
     def constant(self) -> float:
         """The LPPD of the best constant predictor on the scored rows."""
         data, predictive = self.post.model.data, self.post.model.predictive
-        y = _some(data, SCORED)["y"]
-        found = baseline.log_likelihood(predictive, self.post.model.test_point, data, y)
+        assert isinstance(predictive, NetworkPredictive)
+        rows = some_rows(data, SCORED)
+        found = baseline.log_likelihood(predictive, self.post.model.test_point, data, rows)
         return float(found.mean())
 
 
@@ -112,19 +116,12 @@ def _look(
 ) -> tuple[jax.Array, jax.Array]:
     """Predictions and log likelihoods under draws with leading axes `(chain, draw)`."""
 
-    def one(p):
+    def one(p: Params) -> tuple[jax.Array, jax.Array]:
         leaves = jax.tree.leaves(predictive.point(p, looked["x"]))
         values = jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in leaves])
         return values, predictive.pointwise(p, scored["x"], scored["y"])
 
     return jax.vmap(jax.vmap(one))(params)
-
-
-def _some(data: PyTree, most: int) -> PyTree:
-    """At most `most` rows, evenly spaced."""
-    number = jax.tree.leaves(data)[0].shape[0]
-    rows = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
-    return jax.tree.map(lambda leaf: leaf[rows], data)
 
 
 def _spread(places: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""What can be wrong with draws. Each function is one rule of `crewel.posterior.verdict`.
+"""What can be wrong with a run. Each function is one rule of `crewel.posterior.verdict`.
 
-A rule returns `None` where it does not apply, an empty string where all is well, or a sentence
-that says what is wrong, where, why, and what to do.
+A rule returns `None` if it does not apply, an empty string if there is no fault, or sentences that
+say what is wrong, where, why, and what to do.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from crewel.core.text import count, name_chains, number
 from crewel.core.trees import named_leaves
 from crewel.posterior import evidence
 from crewel.posterior.evidence import Evidence
-from crewel.posterior.function_space import ESS_LIMIT_PER_CHAIN, RHAT_LIMIT
+from crewel.posterior.function_report import ESS_LIMIT_PER_CHAIN, RHAT_LIMIT
 
 STILL = 0.98  # of steps that leave a chain where it is, above which it hardly moves
 REJECTED = 0.1  # mean acceptance rate below which a chain hardly moves
@@ -35,7 +35,7 @@ def not_finite(ev: Evidence) -> str | None:
         bad |= ~np.isfinite(ev.stats["lp"]).all(1)
     if not bad.any():
         return ""
-    which = name_chains(np.flatnonzero(bad), ev.chains)
+    which = _which(bad)
     names = [name for name, leaf in last.items() if not np.isfinite(leaf.astype(float)).all()]
     where = f" (`{names[0]}` among others)" if names else ""
     do = (
@@ -60,7 +60,7 @@ def frozen(ev: Evidence) -> str | None:
     stuck = (still > STILL) | zero
     if not stuck.any():
         return ""
-    which = name_chains(np.flatnonzero(stuck), ev.chains)
+    which = _which(stuck)
     why = " The step size is zero or not finite: the warm-up failed." if zero.any() else ""
     return (
         f"{which.capitalize()} hardly moved: {100 * still[stuck].max():.0f} % of the steps left "
@@ -96,7 +96,7 @@ def energy(ev: Evidence) -> str | None:
     bad = ~(variance < ENERGY)
     if not bad.any():
         return ""
-    which = name_chains(np.flatnonzero(bad), ev.chains)
+    which = _which(bad)
     return (
         f"The energy errors of {which} have a variance of {number(np.nanmax(variance))} per "
         f"dimension, above {ENERGY}: the steps are too long, and without an accept step the draws "
@@ -131,7 +131,7 @@ def rejecting(ev: Evidence) -> str | None:
     bad = ~(rate >= REJECTED)
     if not bad.any():
         return ""
-    which = name_chains(np.flatnonzero(bad), ev.chains)
+    which = _which(bad)
     return (
         f"{which.capitalize()} accept {100 * np.nanmin(rate):.1f} % of proposals: the steps are "
         "too long. Use a smaller `step_size` or a longer warm-up."
@@ -147,7 +147,7 @@ def dead(ev: Evidence) -> str | None:
     bad = ~(lppd > ev.constant)
     if not bad.any():
         return ""
-    which = name_chains(np.flatnonzero(bad), ev.chains)
+    which = _which(bad)
     number_of, members = int(bad.sum()), ev.family.chains.removeprefix("num_")
     do = (
         "Leave them out, or start all from an optimizer's result."
@@ -201,6 +201,11 @@ def few_effective(ev: Evidence) -> str | None:
     )
 
 
+def _which(bad: np.ndarray) -> str:
+    """The chains at which `bad` is true, in words."""
+    return name_chains([int(chain) for chain in np.flatnonzero(bad)], len(bad))
+
+
 def _kept(ev: Evidence) -> bool:
     """Whether every draw was kept."""
     return ev.post.call.keeps_draws
@@ -214,7 +219,7 @@ def losses(ev: Evidence) -> str | None:
     found = np.asarray(found, np.float64)
     bad = ~np.isfinite(found[:, -1])
     if bad.any():
-        which = name_chains(np.flatnonzero(bad), ev.chains)
+        which = _which(bad)
         return f"The loss of {which} is not finite. Lower the learning rate."
     tenth = max(2, found.shape[1] // 10)
     late, before = found[:, -tenth:], found[:, -2 * tenth : -tenth]

@@ -42,7 +42,7 @@ class Posterior:
             `extend` uses them first.
         call: the call that made it.
         model: the model.
-        verdict: what the end of the run found; truthy where nothing is wrong.
+        verdict: what was checked at the end of the run, and what is wrong; truthy if nothing is.
     """
 
     draws: Params
@@ -285,7 +285,7 @@ class Posterior:
         return diagnostics.held_out_scores(self, x, y, seed=seed)
 
     def __repr__(self) -> str:
-        """Return the algorithm, the sizes, the divergences and the time."""
+        """Return the algorithm, the sizes, the divergences, the time and the verdict."""
         size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
         lines = [
             f"<crewel.Posterior: {self.algorithm}, {self.num_chains} chains x "
@@ -295,4 +295,7 @@ class Posterior:
             lines.append(f"{int(self.stats['diverging'].sum())} diverging")
         if "total" in self.timing:
             lines.append(f"{self.timing['total']:.1f} s")
+        if self.verdict.looked_at:
+            names = ", ".join(fault.name for fault in self.verdict.faults)
+            lines.append(f"verdict: {names}" if names else "verdict: no fault found")
         return ", ".join(lines) + ">"

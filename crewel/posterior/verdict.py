@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from crewel.core.settings import setting
 from crewel.core.warning import warn
 from crewel.posterior import faults
 from crewel.posterior.evidence import Evidence
 
+if TYPE_CHECKING:
+    from crewel.posterior.posterior import Posterior
+
 
 class InferenceWarning(UserWarning):
-    """A run whose draws should not be trusted as they are; the message says why."""
+    """The draws of a run should not be trusted as they are; the message says why."""
 
 
 class InferenceError(RuntimeError):
-    """The same as an error, where `crewel.settings(verdict="error")` asks for it.
+    """The same as an error, under `crewel.settings(verdict="error")`.
 
     Attributes:
-        posterior: what the run made; nothing is lost.
+        posterior: the result of the run, so that nothing is lost.
     """
 
-    def __init__(self, message: str, posterior: Any):
+    def __init__(self, message: str, posterior: Posterior):
         """Hold the posterior."""
         super().__init__(message)
         self.posterior = posterior
@@ -33,7 +36,7 @@ class Fault(NamedTuple):
     """One thing that is wrong.
 
     Attributes:
-        name: of the rule that found it.
+        name: the name of the rule that found it.
         message: what, where, why, and what to do.
     """
 
@@ -43,12 +46,13 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the end of a run found. Truthy: no fault was found.
+    """What a run was checked for at its end, and what was found; truthy if there is no fault.
 
     Attributes:
-        faults: what is wrong, worst first.
-        looked_at: names of the rules that applied.
-        not_looked_at: names of those that did not, or could not be evaluated.
+        faults: what is wrong, in the order of the rules.
+        looked_at: the names of the rules that were applied.
+        not_looked_at: the names of the other rules: they do not fit the run, or could not be
+            computed.
     """
 
     faults: tuple[Fault, ...] = ()
@@ -64,7 +68,7 @@ class Verdict:
         if self.faults:
             return "\n".join(fault.message for fault in self.faults)
         if not self.looked_at:
-            return "not looked at"
+            return "not checked"
         return f"no fault found in {', '.join(self.looked_at)}"
 
     def __getitem__(self, name: str) -> Fault:
@@ -76,11 +80,12 @@ class Verdict:
 
 
 class Rule(NamedTuple):
-    """One thing that a verdict looks at.
+    """One thing that a run is checked for.
 
     Attributes:
-        name: what the verdict calls it.
-        find: `evidence -> message`, empty where there is no fault, `None` where it does not apply.
+        name: its name in the verdict.
+        find: `evidence -> message`; the message is empty if there is no fault, and `None` if the
+            rule does not apply.
         ends: whether a fault makes the later rules pointless.
     """
 
@@ -104,13 +109,17 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def judge(post: Any) -> Verdict:
-    """Look at a posterior; see `RULES` for what at."""
+def judge(post: Posterior) -> Verdict:
+    """Check a posterior by all `RULES`; one that raises counts as not looked at."""
     evidence = Evidence(post)
     found: list[Fault] = []
-    looked, skipped = [], []
+    looked: list[str] = []
+    skipped: list[str] = []
     for rule in RULES:
-        message = rule.find(evidence)
+        try:
+            message = rule.find(evidence)
+        except Exception:  # whatever a rule stumbles over, the draws must not be lost
+            message = None
         (skipped if message is None else looked).append(rule.name)
         if message:
             found.append(Fault(rule.name, message))
@@ -119,11 +128,11 @@ def judge(post: Any) -> Verdict:
     return Verdict(tuple(found), tuple(looked), tuple(skipped))
 
 
-def announce(post: Any) -> None:
-    """Warn once of everything that a posterior's verdict found, or raise, as `settings` asks.
+def announce(post: Posterior) -> None:
+    """Warn once of all faults of a posterior, or raise if the setting `verdict` is `"error"`.
 
     Raises:
-        InferenceError: the verdict found a fault, and `crewel.settings(verdict="error")` holds.
+        InferenceError: there is a fault, and the setting is `"error"`.
     """
     if post.verdict:
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -60,10 +61,14 @@ def _finished(model: ModelLike, call: Call, chains: Chains, started: float) -> P
 
 
 def _judged(post: Posterior) -> Posterior:
-    """The posterior with its verdict, of which it warns."""
+    """The posterior with its verdict, and a warning if that finds a fault.
+
+    A keyboard interrupt ends the judging, but does not lose the draws.
+    """
     if setting("verdict") == "off":
         return post
-    post = replace(post, verdict=verdict.judge(post))
+    with suppress(KeyboardInterrupt):
+        post = replace(post, verdict=verdict.judge(post))
     verdict.announce(post)
     return post
 
