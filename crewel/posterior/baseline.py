@@ -49,11 +49,14 @@ def log_likelihood(
     return np.where(seen, values, 0.0).reshape(len(y), -1).sum(-1)
 
 
+@jax.jit
+def _parametrized(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
+    return predictive.at(params, x)[1]
+
+
 def _distribution(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
     """The distribution of `y`, without numbers."""
-    seen: list[dist.Distribution] = []
-    jax.eval_shape(lambda p, x: seen.append(predictive.at(p, x)[1]), params, x)
-    return seen[0]
+    return _parametrized.eval_shape(predictive, params, x)
 
 
 def _is_masked(distribution: Any) -> bool:
