@@ -14,6 +14,9 @@ from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Gradients, Key, Options, Position, State, Stats, Target
 
 
+DIVERGENT = 1000.0  # error in the energy, as in BlackJAX's HMC
+
+
 def _mclmc_warmup(
     target: Target, key: Key, position: Position, num_warmup: int, **options: Any
 ) -> State:
@@ -48,7 +51,7 @@ def _mclmc_step(target: Target, key: Key, state: State, **_: Any) -> tuple[State
         "lp": inner.logdensity,
         "energy_error": info.energy_change,
         "step_size": tuned.step_size,
-        "diverging": ~info.nonans,
+        "diverging": ~info.nonans | (jnp.abs(info.energy_change) > DIVERGENT),
     }
     return (inner, tuned), inner.position, stats
 

@@ -12,7 +12,7 @@ from crewel import metrics
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Data, PyTree, Seed
 from crewel.core.trees import named_leaves, some_rows
-from crewel.posterior import arviz, baseline, function_report
+from crewel.posterior import arviz, baseline, function_report, verdict
 from crewel.posterior.over_draws import over_draws
 from crewel.posterior.predict import (
     NetworkPredictive,
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 ROWS = 200  # inputs at which a report evaluates predictions, at most
 SUMMARY_ROWS = 10
+# Rules of the verdict that the report does not apply itself, to more values.
+_OF_RUN = frozenset(rule.name for rule in verdict.RULES) - {
+    "finite draws", "constant predictor", "R-hat", "ESS",
+}  # fmt: skip
 
 
 def _flat(outputs: PyTree) -> np.ndarray:
@@ -40,16 +44,22 @@ def report(
     post: Posterior, x: PyTree = None, y: Array | None = None
 ) -> function_report.FunctionReport:
     """Convergence judged on predictions; see `Posterior.report`."""
-    predictive = require_network(post.model.predictive, "`report`")
     if y is not None and x is None:
         raise ValueError("`y` was given without `x`. Give both, or `x` alone.")
+    judged = post.verdict if post.verdict.looked_at else verdict.judge(post)
+    faults = [fault.message.rstrip(".") for fault in judged.faults if fault.name in _OF_RUN]
+    predictive = post.model.predictive
+    if x is None and not isinstance(predictive, NetworkPredictive):
+        values = some_rows(_flat(post.params).swapaxes(0, 2), ROWS).swapaxes(0, 2)
+        return function_report.report(values, of="parameter", faults=faults)
+    predictive = require_network(predictive, "`report` at `x`")
     params, data = post.params, post.model.data
     inputs = some_rows(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
     outputs = over_draws(points, predictive, params, inputs)
     rows: Data = data if y is None else {"x": x, "y": y}
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows)
-    return function_report.report(_flat(outputs), pointwise, constant)
+    return function_report.report(_flat(outputs), pointwise, constant, faults=faults)
 
 
 def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.DataFrame:

@@ -171,15 +171,16 @@ def unmixed(ev: Evidence) -> str | None:
     high = found > RHAT_LIMIT
     if not high.any():
         return ""
-    worst = float(np.nanmax(found))
-    more = (
-        "each chain may be steady in a mode of its own: add chains, or start them from one mode"
-        if worst > 1.5
-        else "run longer, or start from an optimizer's result (`init=`)"
-    )
+    share = f"R-hat is above {RHAT_LIMIT} at {high.sum()} of {len(found)} {what}"
+    if ev.post.losses is not None:
+        return (
+            f"The fits disagree: {share}, {np.nanmax(found):.3g} at worst. Raise `num_steps`, or "
+            "lower the learning rate."
+        )
     return (
-        f"Chains disagree: R-hat is above {RHAT_LIMIT} at {high.sum()} of {len(found)} {what}, "
-        f"{worst:.3g} at worst. {more[0].upper()}{more[1:]}."
+        f"The chains disagree: {share}, {np.nanmax(found):.3g} at worst. They have not converged, "
+        "or each stays in a mode of its own. Run longer, start from an optimizer's result "
+        "(`init=`), or use another sampler."
     )
 
 

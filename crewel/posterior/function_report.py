@@ -44,6 +44,7 @@ class FunctionReport:
         dead_chains: Chains whose LPPD is not above `baseline_lppd`.
         missing: What could not be computed and why, one sentence each.
         verdict: The conclusion and what to do, in one line.
+        of: What was judged, in the singular: a prediction, or a parameter.
     """
 
     num_chains: int
@@ -60,6 +61,7 @@ class FunctionReport:
     dead_chains: tuple[int, ...]
     missing: tuple[str, ...]
     verdict: str
+    of: str = "prediction"
 
     def __repr__(self) -> str:
         """The report as a table."""
@@ -70,6 +72,9 @@ def report(
     f: ArrayLike,
     log_likelihood: ArrayLike | None = None,
     baseline_log_likelihood: ArrayLike | None = None,
+    *,
+    of: str = "prediction",
+    faults: Sequence[str] = (),
 ) -> FunctionReport:
     """Judge chains by what they predict.
 
@@ -80,6 +85,9 @@ def report(
         baseline_log_likelihood: Log likelihood of the same rows under a constant predictor (the
             mean and standard deviation of the training targets, or the class frequencies), shape
             (N,), or its mean. Chains that are not better are dead.
+        of: What `f` holds, in the singular: predictions, or the parameters of a model that has
+            none.
+        faults: What else is known to be wrong with the run, for the verdict.
 
     Returns:
         A `FunctionReport`. Few chains or draws are not an error; `missing` lists what they rule
@@ -99,7 +107,7 @@ def report(
     f = as_predictions(f)
     chain_lppd = cumulative = baseline = None
     dead = ()
-    missing = _missing(f, log_likelihood is not None, baseline_log_likelihood is not None)
+    missing = _missing(f, log_likelihood is not None, baseline_log_likelihood is not None, of)
     if log_likelihood is not None:
         values = np.asarray(log_likelihood)
         if values.shape[:2] != f.shape[:2]:
@@ -131,7 +139,10 @@ def report(
         non_finite_chains=non_finite,
         dead_chains=dead,
         missing=missing,
-        verdict="; ".join(_verdict(f.shape[0], rhat, within, ess, non_finite, dead)),
+        verdict="; ".join(
+            _verdict(f.shape[0], rhat, within, ess, non_finite, dead, of, list(faults))
+        ),
+        of=of,
     )
 
 
@@ -142,13 +153,15 @@ def _verdict(
     ess: np.ndarray,
     non_finite: Sequence[int],
     dead: Sequence[int],
+    of: str,
+    problems: list[str],
 ) -> list[str]:
-    """The problems found, worst first, each with what to do."""
-    problems, number = [], len(rhat)
+    """The problems found, worst first, each with what to do; `problems` are known already."""
+    number = len(rhat)
     if non_finite:
         verb = "has" if len(non_finite) == 1 else "have"
         problems.append(
-            f"{name_chains(non_finite, num_chains)} {verb} predictions that are not finite: rerun "
+            f"{name_chains(non_finite, num_chains)} {verb} {of}s that are not finite: rerun "
             "with a smaller step size"
         )
     if dead:
@@ -162,14 +175,14 @@ def _verdict(
     drift = within > STEADY_LIMIT
     if far.any() and (within[:, far] <= STEADY_LIMIT).all():  # false where it is NaN
         problems.append(
-            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
-            "function space, each steady in its own mode; warm start, or add chains until the "
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} {of}s: chains disagree, "
+            "each steady in its own mode; warm start, or add chains until the "
             "cumulative LPPD is flat"
         )
     elif high.any():
         problems.append(
-            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} predictions: chains disagree in "
-            "function space; run longer or warm start"
+            f"R-hat above {RHAT_LIMIT} at {high.sum()} of {number} {of}s: chains disagree; "
+            "run longer or warm start"
         )
     elif drift.any():
         drifting = _where(drift.any(axis=1))
@@ -177,17 +190,17 @@ def _verdict(
         problems.append(f"{name_chains(drifting, num_chains)} still {verb}: run longer")
     limit = ESS_LIMIT_PER_CHAIN * num_chains
     if (low := (ess < limit) & ~high).any():  # chains that disagree always have a low ESS
-        problems.append(f"ESS below {limit} at {low.sum()} of {number} predictions: run longer")
+        problems.append(f"ESS below {limit} at {low.sum()} of {number} {of}s: run longer")
     if problems:
         return problems
     judged = np.isfinite(rhat).sum()
     if judged == 0:
         return ["no problem found, but R-hat is not defined: run more chains or draws to judge"]
-    where = f"{judged} of {number} predictions"
+    where = f"{judged} of {number} {of}s"
     return [f"no problem found: R-hat at most {RHAT_LIMIT}, ESS at least {limit}, at {where}"]
 
 
-def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[str, ...]:
+def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool, of: str) -> tuple[str, ...]:
     num_chains, num_draws, number = f.shape
     were = f"are {num_draws}" if num_draws > 1 else "is 1"
     missing = []
@@ -198,7 +211,9 @@ def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool) -> tuple[s
     if num_draws < 8:
         missing.append(f"R-hat within a chain: it needs at least 8 draws, there {were}")
     if constant := int(np.sum(np.all(f == f[:1, :1], axis=(0, 1)))):
-        missing.append(f"R-hat at {constant} of {number} predictions: the prediction never changes")
+        missing.append(f"R-hat at {constant} of {number} {of}s: the {of} never changes")
+    if of != "prediction":
+        return tuple(missing)
     if not has_likelihood:
         missing.append("LPPD: no `log_likelihood` was given")
     elif not has_baseline:

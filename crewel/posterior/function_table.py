@@ -29,9 +29,8 @@ def _prediction_table(r: FunctionReport) -> list[str]:
         ("MCSE / sd", relative_mcse, 1.0, ".3g"),
     ]
     lines = [
-        f"{count(number, 'prediction')}, {count(r.num_chains, 'chain')} of "
-        f"{count(r.num_draws, 'draw')}",
-        f"  {'over predictions':<22}{'median':>10}{'worst 5 %':>11}{'worst':>10}  at",
+        f"{count(number, r.of)}, {count(r.num_chains, 'chain')} of {count(r.num_draws, 'draw')}",
+        f"  {f'over {r.of}s':<22}{'median':>10}{'worst 5 %':>11}{'worst':>10}  at",
     ]
     for label, values, bad, spec in rows:
         finite = values[np.isfinite(values)]

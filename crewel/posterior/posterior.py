@@ -179,6 +179,9 @@ class Posterior:
     def report(self, x: PyTree = None, y: Array | None = None) -> FunctionReport:
         """Convergence judged on predictions: R-hat, ESS, MCSE, each chain's LPPD, dead chains.
 
+        A model without predictions is judged on its parameters, on 200 of them if it has more.
+        The verdict includes what else is wrong with the run, for example divergences.
+
         Args:
             x: inputs to evaluate at (default: up to 200 training inputs).
             y: held-out targets at `x`, for the LPPD (default: training data).

@@ -163,7 +163,10 @@ def test_numpyro_random_nnx_module():
     assert abs(off[0]) < 5
 
 
-def test_report_of_a_program_asks_for_a_network(line_post):
-    with pytest.raises(ValueError, match="needs a model that predicts"):
-        line_post.report()
+def test_a_program_is_judged_on_its_parameters(line_post):
+    report = line_post.report()
+    assert report.of == "parameter" and report.rhat.shape == (2,)
+    assert report.verdict.startswith("no problem found") and "of 2 parameters" in report.verdict
+    with pytest.raises(ValueError, match="`report` at `x` needs a model that predicts"):
+        line_post.report(X)
     assert list(line_post.summary().index) == ["weights[0]", "weights[1]"]

@@ -105,7 +105,7 @@ def test_verdict_of_drifting_chains():
     slope = np.array([1, 2, 3, 4])[:, None, None]
     f = noise(4, 1000, 20) + slope * np.linspace(0, 4, 1000)[:, None]
     verdict = function_report.report(f).verdict
-    assert "at 20 of 20 predictions: chains disagree in function space; run longer" in verdict
+    assert "at 20 of 20 predictions: chains disagree; run longer" in verdict
     assert "steady" not in verdict
 
 

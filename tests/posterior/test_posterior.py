@@ -196,7 +196,7 @@ def test_a_bare_log_density_cannot_predict():
     made = support.small().mcmc.numpyro_nuts(
         seed=0, num_chains=2, num_warmup=5, num_draws=5, progress=False
     )
-    for call in (made.predict, made.report, made.log_likelihood):
+    for call in (made.predict, made.log_likelihood):
         with pytest.raises(ValueError, match="cannot predict|needs a model that predicts"):
             call(np.zeros(3)) if call == made.predict else call()
     assert list(made.summary().index) == ["rate", "x[0]", "x[1]"]
