@@ -1,8 +1,8 @@
 """What the build writes into the pages: the README as first page, and tables made from the rows.
 
-A page asks for a table with a comment: `<!-- algorithms -->`, `<!-- algorithms: sgmcmc -->`,
-`<!-- warm-ups of one piece -->` or `<!-- engines -->`. `tests/test_docs.py` checks that every one
-is known and that no page names an algorithm that does not exist.
+A page asks for a table with a comment, for example `<!-- algorithms: sgmcmc -->`; see `MARKS`.
+`tests/test_docs.py` checks that every one is known and that no page names an algorithm that does
+not exist.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from crewel import ALGORITHMS, FAMILIES, Algorithm, SteppedWarmup
+from crewel import ALGORITHMS, FAMILIES, Algorithm, SteppedWarmup, checks
+from crewel.core import meanings
 from crewel.core.options import settings_of
+from crewel.posterior import verdict
 
 
 def _of_family(name: str) -> list[Algorithm]:
@@ -79,10 +81,28 @@ def names(rows: Iterable[Algorithm]) -> str:
     return ", ".join(f"`{row.name}`" for row in rows)
 
 
+def rules(rows: Iterable[tuple[str, Callable[..., object]]]) -> str:
+    """A table of checks: each one's name, and the first line of its function's docstring."""
+    lines = [f"| {name} | {(fn.__doc__ or '').splitlines()[0]} |" for name, fn in rows]
+    return "\n".join(["| name | what must hold |", "| --- | --- |", *lines])
+
+
+def option_meanings() -> str:
+    """A table of the values that numeric options of backends may have."""
+    by_text: dict[str, list[str]] = {}
+    for name, meaning in meanings.MEANINGS.items():
+        by_text.setdefault(meaning.text, []).append(f"`{name}`")
+    lines = [f"| {text} | {', '.join(sorted(names))} |" for text, names in by_text.items()]
+    return "\n".join(["| must be | options |", "| --- | --- |", *lines])
+
+
 MARKS: dict[str, Callable[[], str]] = {
     "algorithms": algorithms,
     **{f"algorithms: {name}": lambda name=name: family_table(name) for name in FAMILIES},
     "warm-ups of one piece": lambda: names(row for row in ALGORITHMS if one_piece(row)),
+    "rules of debug": lambda: rules((rule.name, rule.check) for rule in checks.RULES),
+    "rules of the verdict": lambda: rules((rule.name, rule.find) for rule in verdict.RULES),
+    "meanings of options": option_meanings,
     "engines": lambda: names(row for row in ALGORITHMS if not row.resumable),
 }
 

@@ -13,7 +13,6 @@ from crewel.adapters.blackjax import BACKEND, fresh_length, trajectory
 from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Gradients, Key, Options, Position, State, Stats, Target
 
-
 DIVERGENT = 1000.0  # error in the energy, as in BlackJAX's HMC
 
 
