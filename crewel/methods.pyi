@@ -2453,7 +2453,7 @@ class _TfpNuts(_Bound):
         """
 
 class _TfpHmc(_Bound):
-    """Hamiltonian Monte Carlo with a fixed number of leapfrog steps."""
+    """Hamiltonian Monte Carlo; the number of leapfrog steps varies about its mean."""
 
     def __call__(
         self,
@@ -2474,7 +2474,7 @@ class _TfpHmc(_Bound):
         step_count_smoothing: Any = 10,
         decay_rate: Any = 0.75,
     ) -> Posterior:
-        """Hamiltonian Monte Carlo with a fixed number of leapfrog steps.
+        """Hamiltonian Monte Carlo; the number of leapfrog steps varies about its mean.
 
         Duane et al. 1987; Neal 2011
         """
@@ -2718,7 +2718,7 @@ class _Mcmc(Namespace):
 
     @property
     def tfp_hmc(self) -> _TfpHmc:
-        """Hamiltonian Monte Carlo with a fixed number of leapfrog steps."""
+        """Hamiltonian Monte Carlo; the number of leapfrog steps varies about its mean."""
 
     @property
     def tfp_mala(self) -> _TfpMala:

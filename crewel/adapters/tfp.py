@@ -104,6 +104,9 @@ def _advance(
     )
     if len(lengths) and engine.restart is not None:
         results = _windowed(engine.restart, results, z, state.done, lengths)
+    if engine.vary is not None:
+        key, key_vary = jax.random.split(key)
+        results = engine.vary(results, key_vary, options)
     z, results = kernel.one_step(z, results, seed=kernels.seed(key))
     arrays = [leaf for leaf in jax.tree.leaves(results) if not _is_key(leaf)]
     return state._replace(position=back(z), arrays=arrays), results
@@ -142,7 +145,7 @@ def _nuts_gradients(options: Options) -> Gradients:
 
 
 def _hmc_gradients(options: Options) -> Gradients:
-    return options["num_leapfrog_steps"], options["num_leapfrog_steps"]
+    return kernels.lengths(options["num_leapfrog_steps"])
 
 
 def _snaper_gradients(options: Options) -> Gradients:
@@ -208,10 +211,10 @@ ROWS = (
         "hmc",
         ("experimental.mcmc.PreconditionedHamiltonianMonteCarlo",),
         kernels.HMC,
-        summary="Hamiltonian Monte Carlo with a fixed number of leapfrog steps",
+        summary="Hamiltonian Monte Carlo; the number of leapfrog steps varies about its mean",
         reference="Duane et al. 1987; Neal 2011",
         defaults={"step_size": 0.1, "num_leapfrog_steps": 8},
-        test_budget={"num_warmup": 500, "num_draws": 1000, "num_leapfrog_steps": 3},
+        test_budget={"num_warmup": 500, "num_draws": 1000},
         gradients=_hmc_gradients,
     ),
     _row(

@@ -30,12 +30,14 @@ class Engine(NamedTuple):
         restart: `(results, z, length, estimates) -> results`, at the start of a window, or `None`
             where the kernel's adaptation has no windows.
         chains: whether `z` is `(chain, dim)`, all chains at once, rather than `(dim,)`.
+        vary: `(results, key, options) -> results` before each transition, or `None`.
     """
 
     make: Callable[..., Any]
     stats: Callable[[Any], dict[str, jax.Array]]
     restart: Callable[..., Any] | None = None
     chains: bool = False
+    vary: Callable[..., Any] | None = None
 
 
 def seed(key: jax.Array) -> jax.Array:
@@ -97,6 +99,26 @@ def nuts(density: Density, z: jax.Array, num_warmup: int, options: Options) -> A
 def hmc(density: Density, z: jax.Array, num_warmup: int, options: Options) -> Any:
     """HMC with a diagonal mass matrix."""
     return _preconditioned("PreconditionedHamiltonianMonteCarlo", density, z, num_warmup, options)
+
+
+def lengths(mean: int) -> tuple[int, int]:
+    """The least and the greatest number of leapfrog steps of a trajectory of varying length."""
+    return mean - mean // 2, mean + mean // 2
+
+
+def _vary_length(results: Any, key: jax.Array, options: Options) -> Any:
+    """Results of `hmc` with another number of leapfrog steps for the next transition.
+
+    With a fixed number, a trajectory may be a whole number of periods, and the chain returns to
+    where it was (Neal 2011, section 3.2).
+    """
+    least, most = lengths(options["num_leapfrog_steps"])
+    averaging = results.inner_results
+    metropolis = averaging.inner_results
+    accepted = metropolis.accepted_results
+    steps = jax.random.randint(key, (), least, most + 1, accepted.num_leapfrog_steps.dtype)
+    metropolis = metropolis._replace(accepted_results=accepted._replace(num_leapfrog_steps=steps))
+    return results._replace(inner_results=averaging._replace(inner_results=metropolis))
 
 
 def restart(results: Any, z: jax.Array, length: jax.Array, estimates: jax.Array) -> Any:
@@ -206,7 +228,7 @@ def _stats_of_hmc(results: Any) -> dict[str, jax.Array]:
         "lp": accepted.target_log_prob,
         "acceptance_rate": _acceptance(results.log_accept_ratio),
         "step_size": accepted.step_size,
-        "n_steps": accepted.num_leapfrog_steps,
+        "n_steps": results.proposed_results.num_leapfrog_steps,
         "diverging": ~(results.log_accept_ratio > -DIVERGENT),
     }
 
@@ -251,7 +273,7 @@ def _replica_stats(results: Any) -> dict[str, jax.Array]:
 
 
 NUTS = Engine(nuts, _nuts_stats, restart)
-HMC = Engine(hmc, _hmc_stats, restart)
+HMC = Engine(hmc, _hmc_stats, restart, vary=_vary_length)
 MALA = Engine(mala, _mala_stats)
 SNAPER = Engine(snaper, _snaper_stats, chains=True)
 REPLICAS = Engine(replicas, _replica_stats)

@@ -2,8 +2,10 @@
 
 import jax.numpy as jnp
 import numpy as np
+import support
 
 import crewel as cw
+from crewel.posterior import evidence
 
 SCALES = jnp.array([0.01, 1.0, 100.0])
 
@@ -46,3 +48,14 @@ def test_replicas_visit_both_modes():
     error = upper.std(ddof=1) / 2  # of four independent chains
     assert error < 0.1
     assert abs(upper.mean() - 0.7) < 5 * error
+
+
+def test_hmc_does_not_resonate():
+    """With eight steps each time, chains on a normal density return to where they were."""
+    model = cw.Model(lambda x: -0.5 * x**2, 0.0)
+    post = model.mcmc.tfp_hmc(seed=0, num_warmup=500, num_draws=1000, progress=False)
+    assert set(np.unique(post.stats["n_steps"])) == set(range(4, 13))
+    assert abs(post.stats["n_steps"].mean() - 8) < 5 * np.sqrt(80 / 12 / 4000)
+    assert evidence.rhat(post.draws[..., None])[0] < 1.01
+    off_mean, off_sd = support.errors(post.draws, 0.0, 1.0)
+    assert abs(off_mean) < 5 and abs(off_sd) < 5
