@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from crewel.adapters.tfp import BACKEND
 from crewel.adapters.tfp_kernels import seed
+from crewel.adapters.whitening import falling
 from crewel.core.families import VI
 from crewel.core.protocol import Algorithm, Key, Options, Position, PyTree, SteppedWarmup, Target
 
@@ -39,15 +40,15 @@ def _surrogate(start: Position, options: Options) -> tuple[Any, Any]:
     )
 
 
-def _optimizer(options: Options) -> Any:
+def _optimizer(options: Options, num_steps: int) -> Any:
     import optax
 
-    return options["optimizer"] or optax.adam(1e-2)
+    return options["optimizer"] or optax.adam(falling(1e-2, num_steps))
 
 
 def _init(target: Target, key: Key, position: Position, num_warmup: int, **options: Any) -> _Fit:
     parameters = _surrogate(position, options)[0](seed(key))
-    state = _optimizer(options).init(parameters)
+    state = _optimizer(options, num_warmup).init(parameters)
     return _Fit(parameters, state, jnp.zeros(()), position)
 
 
@@ -70,7 +71,7 @@ def _update(target: Target, key: Key, fit: _Fit, num_warmup: int, **options: Any
         return jnp.mean(vi.monte_carlo_variational_loss(log_prob, q, seed=seed(key), **of_loss))
 
     loss, gradient = jax.value_and_grad(objective)(fit.parameters)
-    updates, state = _optimizer(options).update(gradient, fit.optimizer, fit.parameters)
+    updates, state = _optimizer(options, num_warmup).update(gradient, fit.optimizer, fit.parameters)
     return _Fit(optax.apply_updates(fit.parameters, updates), state, loss, fit.start)
 
 
@@ -107,7 +108,7 @@ ROWS = (
         ),
         step=_step,
         warmup=SteppedWarmup(_init, _update, attrgetter("loss")),
-        defaults={"optimizer": None},  # as in `fit_surrogate_posterior`; Adam at 1e-2
+        defaults={"optimizer": None},  # as in `fit_surrogate_posterior`; Adam, falling from 1e-2
         bias="A Gaussian without correlations is too narrow where the posterior is correlated.",
         test_budget={"num_steps": 2000, "sample_size": 10},
     ),
