@@ -798,7 +798,7 @@ class _BlackjaxFullrankVi(_Bound):
         seed: Seed = 0,
         *,
         num_chains: int = 4,
-        num_steps: int = 2000,
+        num_steps: int = 500,
         num_draws: int = 1000,
         init: Init = None,
         chain_method: ChainMethod = "auto",
@@ -1477,9 +1477,9 @@ class _NumpyroAutoMultivariate(_Bound):
         chain_method: ChainMethod = "auto",
         progress: bool = True,
         collect: Callable[[Params], PyTree] | None = None,
-        init_scale: Any = 0.1,
+        init_scale: Any = 1.0,
         optim: Any = None,
-        num_particles: Any = 1,
+        num_particles: Any = 10,
         vectorize_particles: Any = True,
     ) -> Posterior:
         """Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI).

@@ -10,7 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from crewel.adapters.blackjax import BACKEND
-from crewel.adapters.whitening import Coordinates, Own, by_curvature, falling
+from crewel.adapters.whitening import (
+    WHITENED_RATE,
+    Coordinates,
+    Own,
+    by_curvature,
+    falling,
+)
 from crewel.core.families import VI
 from crewel.core.protocol import (
     Algorithm,
@@ -22,6 +28,8 @@ from crewel.core.protocol import (
     SteppedWarmup,
     Target,
 )
+
+_RATES = {"fullrank_vi": WHITENED_RATE}
 
 
 class _Fit(NamedTuple):
@@ -46,7 +54,7 @@ def _gaussian(
     def log_density(u: jax.Array) -> jax.Array:
         return target.log_density(coordinates.position(u)) + coordinates.log_det
 
-    optimizer = options["optimizer"] or optax.adam(falling(1e-2, num_steps))
+    optimizer = options["optimizer"] or optax.adam(falling(_RATES.get(kind, 1e-2), num_steps))
     options = options | {"optimizer": optimizer}
     return getattr(blackjax, kind)(log_density, **options), optimizer
 
@@ -187,7 +195,7 @@ def _gaussian_row(kind: str, density: str, **row: Any) -> Algorithm:
         warmup=SteppedWarmup(
             partial(_gaussian_init, kind), partial(_gaussian_update, kind), attrgetter("loss")
         ),
-        defaults={"optimizer": None},  # Adam, with a step size that falls from 1e-2 to zero
+        defaults={"optimizer": None},  # Adam, with a step size that falls to zero
         test_budget={"num_steps": 2000, "num_samples": 10},
         **row,
     )

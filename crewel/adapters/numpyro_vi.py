@@ -17,7 +17,13 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from crewel.adapters.numpyro import BACKEND
-from crewel.adapters.whitening import Coordinates, Own, by_curvature, falling
+from crewel.adapters.whitening import (
+    WHITENED_RATE,
+    Coordinates,
+    Own,
+    by_curvature,
+    falling,
+)
 from crewel.core.families import VI
 from crewel.core.protocol import Algorithm, Key, Options, Position, SteppedWarmup, Target
 
@@ -31,7 +37,10 @@ class _Fit(NamedTuple):
 
 
 _WHITENED = ("AutoMultivariateNormal", "AutoLaplaceApproximation")  # full-rank Gaussians
-_RATES = {"AutoIAFNormal": 3e-3}  # at 1e-2 it diverges on a network of 172 weights
+_RATES = {
+    "AutoMultivariateNormal": WHITENED_RATE,
+    "AutoIAFNormal": 3e-3,  # at 1e-2 it diverges on a network of 172 weights
+}
 
 
 def _svi(
@@ -215,7 +224,7 @@ ROWS = (
         "Full-rank Gaussian, fitted by the evidence lower bound (full-rank ADVI)",
         "Kucukelbir, Tran, Ranganath, Gelman & Blei 2017",
         "A Gaussian has light tails and no skewness.",
-        defaults={"init_scale": 1.0},  # in whitened coordinates
+        defaults={"init_scale": 1.0, "num_particles": 10},  # in whitened coordinates
         test_budget=_BUDGET,
     ),
     _row(
