@@ -148,3 +148,64 @@ def test_own_optimizer():
 def test_nutpie_needs_a_warm_up():
     with pytest.raises(ValueError, match="cannot run without a warm-up"):
         gaussian().mcmc.nutpie(seed=0, num_warmup=0, num_draws=1, progress=False)
+
+
+FULL_RANK = ["numpyro_auto_multivariate", "blackjax_fullrank_vi", "numpyro_auto_laplace"]
+
+
+def _rotated(dims, spread):
+    """A Gaussian whose scales run from 1 / spread to spread, in random directions."""
+    rng = np.random.default_rng(0)
+    turn = np.linalg.qr(rng.normal(size=(dims, dims)))[0]
+    scales = np.geomspace(1 / spread, spread, dims)
+    location = rng.normal(size=dims)
+    precision = jnp.asarray((turn / scales**2) @ turn.T)
+    model = cw.Model(lambda x: -0.5 * (x - location) @ precision @ (x - location), jnp.zeros(dims))
+    return model, location, np.sqrt(np.diag((turn * scales**2) @ turn.T))
+
+
+@pytest.mark.parametrize("name", FULL_RANK)
+@pytest.mark.parametrize("dims", [20, pytest.param(100, marks=pytest.mark.slow)])
+def test_defaults_reach_an_ill_conditioned_gaussian(name, dims):
+    """Every fit is within a tenth of each scale, and 5 standard errors of 1,000 draws."""
+    model, location, sd = _rotated(dims, spread=10.0)
+    post = getattr(model.vi, name)(seed=0, progress=False)
+    error = 1 / np.sqrt(post.num_draws)
+    off = np.abs(post.draws.mean(1) - location) / sd
+    assert (off < 0.1 + 5 * error).all(), off.max()
+    off = np.abs(post.draws.std(1) / sd - 1)
+    assert (off < 0.1 + 5 * error / np.sqrt(2)).all(), off.max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FULL_RANK[:2])
+def test_defaults_reach_the_best_gaussian_on_eight_schools(name):
+    """Of a much longer fit; the posterior itself is not Gaussian."""
+    y = jnp.array([28.0, 8.0, -3.0, 7.0, -1.0, 1.0, 18.0, 12.0])
+    error = jnp.array([15.0, 10.0, 16.0, 11.0, 9.0, 11.0, 10.0, 18.0])
+
+    def log_density(p):
+        effect = p["mu"] + p["tau"] * p["raw"]
+        return (
+            dist.Normal(0, 5).log_prob(p["mu"])
+            + dist.HalfCauchy(5).log_prob(p["tau"])
+            + dist.Normal(0, 1).log_prob(p["raw"]).sum()
+            + dist.Normal(effect, error).log_prob(y).sum()
+        )
+
+    test_point = {"mu": 0.0, "tau": 1.0, "raw": jnp.zeros(8)}
+    positive = {"mu": None, "tau": dist.constraints.positive, "raw": None}
+    model = cw.Model(log_density, test_point, positive)
+    call = {"num_draws": 4000, "progress": False}
+    found = getattr(model.vi, name)(seed=0, **call)
+    best = model.vi.numpyro_auto_multivariate(
+        seed=1, num_chains=1, num_steps=20_000, num_particles=20, **call
+    )
+    for path in ("mu", "tau", "raw"):
+        one, other = np.asarray(found.draws[path]), np.asarray(best.draws[path])
+        if path == "tau":
+            one, other = np.log(one), np.log(other)
+        off = np.abs(one.std(1) / other.std(1) - 1)
+        assert (off < 0.1 + 5 / np.sqrt(2 * 4000)).all(), (path, off)
+        off = np.abs(one.mean(1) - other.mean(1)) / other.std(1)
+        assert (off < 0.1 + 10 / np.sqrt(4000)).all(), (path, off)
