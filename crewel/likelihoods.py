@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -10,6 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.tree_util import Partial
+
+from crewel.core.meanings import POSITIVE
+from crewel.core.trees import is_traced
 
 # What `y` is: class numbers, counts, or real values.
 CLASSES, COUNTS, VALUES = "classes", "counts", "values"
@@ -83,11 +87,19 @@ def gaussian(sigma: float | None = None) -> Likelihood:
         sigma: the standard deviation of the noise, in units of `y`; `None` learns it under a
             `HalfNormal(1)` prior, which `wrap(latents={"sigma": ...})` replaces.
 
+    Raises:
+        ValueError: `sigma` is not a positive, finite number.
+
     Examples:
         >>> gaussian(0.1).latents
         {}
     """
     if sigma is not None:
+        if not is_traced(sigma) and not POSITIVE.fits(sigma):
+            raise ValueError(
+                f"`sigma` is {sigma!r}; a standard deviation must be {POSITIVE.text}. `None` "
+                "learns it."
+            )
         return Likelihood(Partial(_gaussian_fixed, sigma), kind=VALUES)
     return Likelihood(_gaussian, {"sigma": dist.HalfNormal(1.0)}, kind=VALUES)
 
@@ -142,7 +154,7 @@ def find(likelihood: Choice) -> Likelihood:
 
     Raises:
         ValueError: the name is unknown.
-        TypeError: it is none of these.
+        TypeError: it is none of these, or a function of other arguments.
 
     Examples:
         >>> list(find("gaussian").latents)
@@ -157,12 +169,36 @@ def find(likelihood: Choice) -> Likelihood:
                 "function `(outputs, latents) -> NumPyro distribution over y`."
             )
         return NAMED[likelihood]()
-    if not callable(likelihood):
+    what = _wrong(likelihood)
+    if what:
         raise TypeError(
-            f"`likelihood` is a {type(likelihood).__name__}; pass one of {', '.join(NAMED)}, or a "
-            "function `(outputs, latents) -> NumPyro distribution over y`."
+            f"`likelihood` is {what}; pass one of {', '.join(NAMED)}, or a function `(outputs, "
+            "latents) -> NumPyro distribution over y`, for example "
+            '`lambda outputs, latents: dist.Normal(outputs, latents["sigma"])`.'
         )
     return Likelihood(likelihood, elementwise=False)
+
+
+def _wrong(likelihood: Any) -> str:
+    """What it is, if it is not a function of outputs and latents; else an empty string."""
+    if isinstance(likelihood, dist.Distribution):  # callable: it would draw samples
+        return f"a `{type(likelihood).__name__}` distribution, which has no outputs in it"
+    if isinstance(likelihood, type):
+        return f"the class `{likelihood.__name__}`"
+    for name, make in NAMED.items():
+        if likelihood is make:
+            return f"the function that makes one: call it, `likelihoods.{name}()`"
+    if not callable(likelihood):
+        return f"a {type(likelihood).__name__}"
+    try:
+        signature = inspect.signature(likelihood)
+    except (TypeError, ValueError):  # some builtins have none
+        return ""
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return f"a function with the arguments `{signature}`"
+    return ""
 
 
 # --- what a distribution over `y` implies ---------------------------------------------------------

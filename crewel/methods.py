@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +90,38 @@ class Method:
         return driver.run(self.model, self.row, seed, **kwargs)
 
     def debug(self, seed: Seed = 0, **kwargs: Any) -> DebugReport:
-        """Check the model and the call to come; see `crewel.checks.debug.debug`."""
+        """Check the model and the call to come; see `crewel.checks.debug.debug`.
+
+        Raises:
+            TypeError: a keyword belongs to the call, and so into `kwargs=`.
+        """
         from crewel.checks import debug
 
+        require_arguments_of(debug.debug, kwargs, self.row.name)
         return debug.debug(self.model, seed, row=self.row, **kwargs)
 
     def __repr__(self) -> str:
         """Return the name and the summary."""
         return f"<{self.row.family.name}.{self.row.name}: {self.row.summary}>"
+
+
+def require_arguments_of(debug: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> None:
+    """Refuse keywords that `debug` does not have: those of a call go into its `kwargs`.
+
+    Args:
+        debug: the function.
+        kwargs: the keywords.
+        name: the algorithm, for the message.
+
+    Raises:
+        TypeError: there is another keyword.
+    """
+    own = inspect.signature(debug).parameters
+    if others := {key: value for key, value in kwargs.items() if key not in own}:
+        raise TypeError(
+            f"`debug` has no argument `{next(iter(others))}`. The keywords of a call go into "
+            f"`kwargs`: `{name}.debug(seed, kwargs={others!r})`."
+        )
 
 
 def _defaults(keywords: Mapping[str, Any]) -> str:

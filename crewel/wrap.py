@@ -15,8 +15,10 @@ from crewel.bridges import networks
 from crewel.bridges.networks import batch_stats as statistics
 from crewel.bridges.networks import density, several, subset, validation
 from crewel.bridges.networks.layout import Layout
+from crewel.core import frames
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Key, Params, PyTree, Seed
+from crewel.core.row_format import RowFormat
 from crewel.core.trees import named_leaves
 from crewel.model import Model
 from crewel.priors import assignment as priors
@@ -47,7 +49,8 @@ def wrap(
         network: a module of Flax (linen or NNX) or Equinox; what `haiku.transform` returns; a
             function `apply(params, x) -> outputs`; a pair `(init, apply)`; or a dict of these by
             name.
-        x: inputs, an array `(N, ...)` or a pytree of arrays with N rows each.
+        x: inputs, an array `(N, ...)` or a pytree of arrays with N rows each. The columns of a
+            data frame are remembered, and those of new inputs put in their order.
         y: targets, an array `(N, ...)`.
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
@@ -77,10 +80,10 @@ def wrap(
         function), `"prior"` or `"uniform"`.
 
     Raises:
-        TypeError: an argument is not a network, a prior or a likelihood, or a parameter is not a
-            float.
-        ValueError: `x` and `y` differ in their number of rows or hold NaN, a pattern does not
-            fit, the likelihood's shape is not that of `y`, or `batch_stats` is missing.
+        TypeError: an argument is not a network, a prior or a likelihood, a parameter is not a
+            float, or `x` or `y` does not hold real numbers.
+        ValueError: `x` and `y` differ in their rows or hold NaN, a pattern does not fit,
+            the likelihood's shape is not that of `y`, or `batch_stats` is missing.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -93,7 +96,9 @@ def wrap(
         w          (1, 1)  Normal(loc=0, scale=1)
         sigma      ()      HalfNormal(scale=1)
     """
-    x, y = jax.tree.map(jnp.asarray, (x, y))
+    frames.same_index(x, y)
+    rows = RowFormat.of(x)
+    x, y = jax.tree.map(jnp.asarray, (frames.arrays_of(x, "x"), frames.arrays_of(y, "y")))
     validation.data(x, y)
     key = as_key(seed)
     chosen = likelihoods.find(likelihood)
@@ -116,7 +121,7 @@ def wrap(
     test_point = layout.join(net.params, layout.split(priors.sample(table, like, key))[1])
 
     predictive, training = density.predictives(net, layout, chosen, x, y)
-    found = validation.likelihood(training, test_point, x, y)
+    found = validation.likelihood(training, test_point, x, y, tuple(latents))
     return Model(
         None,
         test_point,
@@ -126,7 +131,7 @@ def wrap(
         log_likelihood=density.log_likelihood(training),
         gaussian_prior=priors.gaussian_prior(table, like),
         initializers=density.initializers(net, layout, table, like),
-        predictive=replace(predictive, kind=chosen.kind or found),
+        predictive=replace(predictive, kind=chosen.kind or found, rows=rows),
         latents=tuple(latents),
         priors=PriorTable({**inside, **latents}, _shapes(like)),
     )
@@ -150,8 +155,17 @@ def _shapes(params: Params) -> dict[str, tuple[int, ...]]:
 def _masks(dropout: Seed | Mapping[str, Seed] | None) -> Key | dict[str, Key] | None:
     """A key for dropout masks, or one for each of several networks."""
     if isinstance(dropout, Mapping):
-        return {name: as_key(key) for name, key in dropout.items()}
-    return None if dropout is None else as_key(dropout)
+        return {name: _mask(key) for name, key in dropout.items()}
+    return None if dropout is None else _mask(dropout)
+
+
+def _mask(dropout: Seed) -> Key:
+    if isinstance(dropout, float | bool):
+        raise TypeError(
+            f"`dropout` is {dropout}, but it is the key (or seed) of the masks, as in `dropout=0`; "
+            "without it, dropout is off. The rate belongs to the network's layers."
+        )
+    return as_key(dropout)
 
 
 def _transform(table: Mapping[str, Any], layout: Layout, test_point: Params) -> PyTree:

@@ -16,7 +16,7 @@ from crewel.core.compiling import home
 from crewel.core.options import backend_options
 from crewel.core.protocol import Algorithm
 from crewel.core.text import count, duration, memory, number
-from crewel.core.trees import nbytes
+from crewel.run import footprint
 from crewel.run.call import Call, prepare
 from crewel.run.placement import cores, place
 
@@ -121,34 +121,11 @@ def chains(context: Context) -> Check:
 
 def storage(context: Context) -> Check:
     """The draws fit in memory."""
-    call, like = _call(context), context.model.test_point
-    if call.settings.get("collect") is not None:
-        like = jax.eval_shape(call.settings["collect"], like)
-    kept = call.num_draws if call.keeps_draws else 1
-    size = context.num_chains * kept * nbytes(like)
-    free = _free_memory()
-    text = (
-        f"{context.num_chains} {context.noun} × {count(kept, 'draw')} × {memory(nbytes(like))} = "
-        f"{memory(size)}"
-    )
-    if free is not None and size > 0.8 * free:
-        return failed(
-            f"The draws take {text}, but only {memory(free)} is free. Raise `thinning` and lower "
-            "`num_draws`, or keep predictions instead of parameters with `collect=`.",
-            bytes=size,
-        )
-    return passed(f"{text}." if free is None else f"{text}; {memory(free)} is free.", bytes=size)
-
-
-def _free_memory() -> float | None:
-    """Bytes of available main memory, or `None` if the system does not say."""
-    meminfo = Path("/proc/meminfo")
-    if not meminfo.exists():
-        return None
-    for line in meminfo.read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return float(line.split()[1]) * 1024
-    return None
+    found = footprint.of(context.model, _call(context))
+    if not found.fits:
+        return failed(found.refusal, bytes=found.size)
+    free = "" if found.free is None else f"; {memory(found.free)} is free"
+    return passed(f"{found.text}{free}.", bytes=found.size)
 
 
 def forecast(context: Context) -> Check:

@@ -15,6 +15,7 @@ def as_key(seed: Seed) -> Key:
 
     Raises:
         TypeError: it is none of these.
+        ValueError: an integer that does not fit in 32 bits.
 
     Examples:
         >>> as_key(0).dtype
@@ -28,6 +29,12 @@ def as_key(seed: Seed) -> Key:
 
 def _as_key(seed: Seed) -> Key:
     if isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+        # JAX would drop the higher bits, so that 2**32 would be the seed 0.
+        if not -(2**31) <= seed < 2**32:
+            raise ValueError(
+                f"`seed` is {seed}, but a seed has 32 bits: pass an integer from 0 to "
+                "4,294,967,295, or a PRNG key such as `jax.random.fold_in(jax.random.key(a), b)`."
+            )
         return jax.random.key(seed)
     if isinstance(seed, jax.Array | np.ndarray):
         if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) and seed.shape == ():

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from crewel.core.text import count
+
 
 class Meaning(NamedTuple):
     """The values that an option can have.
@@ -20,8 +22,8 @@ class Meaning(NamedTuple):
     Attributes:
         text: the values in words, after "must be".
         low: the least value, which itself is allowed only if `whole`.
-        high: the greatest value, likewise.
-        whole: whether it is a whole number.
+        high: the greatest value, also allowed only if `whole`.
+        whole: whether it is an integer.
     """
 
     text: str
@@ -32,19 +34,18 @@ class Meaning(NamedTuple):
     def fits(self, value: Any) -> bool:
         """Whether every number in `value` fits."""
         array = np.asarray(value)
+        if self.whole:
+            whole = array.dtype.kind in "iu"
+            return whole and bool(((array >= self.low) & (array <= self.high)).all())
         if array.dtype.kind not in "iuf":
             return False
-        if self.whole:
-            return bool(
-                (array % 1 == 0).all() and ((array >= self.low) & (array <= self.high)).all()
-            )
         return bool(((array > self.low) & (array < self.high)).all())
 
 
 POSITIVE = Meaning("a positive, finite number", 0.0, float("inf"))
 PROBABILITY = Meaning("a number between 0 and 1", 0.0, 1.0)
-COUNT = Meaning("a whole number of at least 1", 1, float("inf"), whole=True)
-DEPTH = Meaning("a whole number from 1 to 15: a tree has up to 2**depth - 1 steps", 1, 15, True)
+COUNT = Meaning("an integer of at least 1", 1, float("inf"), whole=True)
+DEPTH = Meaning("an integer from 1 to 15: a tree has up to 2**depth - 1 steps", 1, 15, True)
 
 MEANINGS: Mapping[str, Meaning] = {
     **dict.fromkeys(
@@ -89,6 +90,26 @@ FOREIGN: Mapping[str, str] = {
 }
 
 
+def is_integer(value: Any) -> bool:
+    """Whether it counts something: an integer of any library, but not a boolean.
+
+    Examples:
+        >>> is_integer(3), is_integer(3.0), is_integer(True)
+        (True, False, False)
+    """
+    return hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
+
+
+def check_index(name: str, index: int, number: int) -> None:
+    """Refuse an index that is out of range; JAX would take the nearest instead.
+
+    Raises:
+        IndexError: it is.
+    """
+    if not -number <= index < number:
+        raise IndexError(f"`{name}` is {index}, but the posterior has {count(number, name)}.")
+
+
 def check(options: Mapping[str, Any]) -> None:
     """Refuse options whose values make no sense.
 
@@ -100,9 +121,11 @@ def check(options: Mapping[str, Any]) -> None:
     """
     for name, value in options.items():
         meaning = MEANINGS.get(name)
-        if meaning is None or value is None or callable(value) or value == "auto":
+        if meaning is None or value is None or callable(value):
             continue
-        if isinstance(value, str | bool):
+        if isinstance(value, str) and value == "auto":
+            continue
+        if isinstance(value, str | bool | np.bool_):
             raise TypeError(f"`{name}` must be {meaning.text}, got {value!r}.")
         leaves = jax.tree.leaves(value)
         if not all(
@@ -113,6 +136,9 @@ def check(options: Mapping[str, Any]) -> None:
             raise ValueError(f"`{name}` must be {meaning.text}, got {value!r}.")
 
 
+RATES = ("learning_rate", "lr")  # where they are not options, an optimizer is
+
+
 def hint(name: str, known: Iterable[str]) -> str:
     """What an unknown keyword was probably meant to be; begins with a space, or is empty.
 
@@ -121,6 +147,12 @@ def hint(name: str, known: Iterable[str]) -> str:
         ' Did you mean `num_draws`?'
     """
     known = list(known)
+    for optimizer in ("optim", "optimizer"):
+        if name in RATES and optimizer in known:
+            return (
+                f" The learning rate belongs to the optimizer: `{optimizer}=optax.adam(1e-3)`, for "
+                "example."
+            )
     meant = FOREIGN.get(name)
     if meant in known or meant == "seed":
         return f" Did you mean `{meant}`?"

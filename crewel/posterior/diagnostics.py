@@ -54,11 +54,13 @@ def report(
         return function_report.report(values, of="parameter", faults=faults)
     predictive = require_network(predictive, "`report` at `x`")
     params, data = post.params, post.model.data
-    inputs = some_rows(data["x"] if x is None else jax.tree.map(jnp.asarray, x), ROWS)
+    like = post.model.test_point
+    given = data["x"] if x is None else predictive.read(x, like)
+    inputs = some_rows(jax.tree.map(jnp.asarray, given), ROWS)
     outputs = over_draws(points, predictive, params, inputs)
-    rows: Data = data if y is None else {"x": x, "y": y}
+    rows: Data = data if y is None else predictive.read_pair(x, y, like)
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
-    constant = baseline.log_likelihood(predictive, post.model.test_point, data, rows)
+    constant = baseline.log_likelihood(predictive, like, data, rows)
     return function_report.report(_flat(outputs), pointwise, constant, faults=faults)
 
 
@@ -93,8 +95,9 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
 
 def held_out_scores(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
     """Held-out scores; see `Posterior.metrics`."""
-    predictive, y = require_network(post.model.predictive, "`metrics`"), np.asarray(y)
-    rows = {"x": x, "y": y}
+    predictive = require_network(post.model.predictive, "`metrics`")
+    rows = predictive.read_pair(x, y, post.model.test_point)
+    y = np.asarray(rows["y"])
     made = over_draws(scores, predictive, post.params, rows, key=as_key(seed))
     if "probabilities" in made:
         return metrics.classification_scores(made["log_likelihood"], made["probabilities"], y)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.compiling import compile_all, program
+from crewel.core.meanings import is_integer
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import eagerly, nbytes, require_concrete
 
@@ -39,7 +40,15 @@ def over_draws(
 
     Returns:
         A pytree of host arrays, leaves `(chain, draw, row, ...)`.
+
+    Raises:
+        ValueError: `batch_size` is not a positive integer.
     """
+    if batch_size is not None and not (is_integer(batch_size) and batch_size >= 1):
+        raise ValueError(
+            f"`batch_size` must be an integer of at least 1, the draws to evaluate at once, got "
+            f"{batch_size!r}."
+        )
     require_concrete((predictive, draws, batch, key), "Predictions")
     with eagerly():  # may be called while tracing, on arrays not traced
         return _over_draws(fn, predictive, draws, batch, key, batch_size)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.keys import as_key
+from crewel.core.meanings import check_index
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
 from crewel.core.trees import named_leaves
@@ -198,8 +199,9 @@ class Posterior:
         """The posterior predictive at new inputs.
 
         Args:
-            args: for a network, its inputs `x`, `(N, ...)`. For a program of a model language, its
-                arguments without observations; without any, the data are replicated.
+            args: for a network, its inputs `x`, `(N, ...)`; the columns of a data frame may be in
+                any order. For a program of a model language, its arguments without observations;
+                without any, the data are replicated.
             batch_size: draws to evaluate at once; chosen by memory if `None`.
             seed: an integer or a PRNG key, for the draws of `y`.
             kwargs: keyword arguments of a program.
@@ -211,7 +213,7 @@ class Posterior:
             is not a parameter, by name.
 
         Raises:
-            ValueError: the model was built from a log density alone.
+            ValueError: the model cannot predict, or `x` is not like the training inputs.
 
         Examples:
             >>> import crewel as cw, jax.numpy as jnp
@@ -241,10 +243,13 @@ class Posterior:
             dict of these for several networks.
 
         Raises:
+            IndexError: there is no such chain or draw.
             ValueError: the model was built from a log density alone.
         """
         predictive = require_network(self.model.predictive, "`network`")
         assert predictive.rebuild is not None
+        check_index("chain", chain, self.num_chains)
+        check_index("draw", draw, self.num_draws)
         return predictive.rebuild(
             jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.points)
         )
@@ -263,7 +268,7 @@ class Posterior:
             `arviz_stats.loo` accepts it.
 
         Raises:
-            ValueError: only one of `x` and `y` is given, or the model cannot predict.
+            ValueError: only one of `x` and `y` is given, or they do not fit.
         """
         predictive = require_predictive(self.model.predictive)
         values = predictive.log_likelihood(self.params, self.model.data, args, kwargs)

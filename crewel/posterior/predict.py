@@ -17,6 +17,7 @@ from jax.typing import ArrayLike
 from crewel.core.model_like import ModelLike
 from crewel.core.model_like import Predictive as Predictive
 from crewel.core.protocol import Array, Data, Key, Params, PyTree
+from crewel.core.row_format import RowFormat
 from crewel.core.trees import named_leaves
 from crewel.likelihoods import CLASSES, class_probabilities, shape_hint
 from crewel.posterior.arviz import prediction_dims
@@ -26,7 +27,7 @@ from crewel.posterior.over_draws import over_draws
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["apply", "likelihood", "rebuild"],
-    meta_fields=["kind"],
+    meta_fields=["kind", "rows"],
 )
 @dataclass(frozen=True)
 class NetworkPredictive:
@@ -37,12 +38,53 @@ class NetworkPredictive:
         likelihood: `(params, outputs) -> NumPyro distribution over y`.
         rebuild: `params ->` the network's library's own object, or `None`.
         kind: what `y` is: `"classes"`, `"counts"` or `"values"`.
+        rows: the format of a row of `x`, with which new rows are compared; `None`: they are not.
     """
 
     apply: Callable[[Params, PyTree], PyTree]
     likelihood: Callable[[Params, PyTree], dist.Distribution]
     rebuild: Callable[[Params], Any] | None = None
     kind: str = "values"
+    rows: RowFormat | None = None
+
+    def read(self, x: PyTree, params: Params) -> PyTree:
+        """New rows as arrays, the columns of a data frame in the order of the training frame.
+
+        Args:
+            x: the rows.
+            params: any parameters of the model, or their shapes.
+
+        Raises:
+            TypeError: they are not numbers.
+            ValueError: they are not rows like those of the training data, see `RowFormat.read`,
+                or the network fails on them.
+        """
+        if self.rows is None:
+            return x
+        x = self.rows.read(x)
+        shapes = tuple(jnp.shape(leaf)[1:] for leaf in jax.tree.leaves(x))
+        if shapes != self.rows.shapes:  # a network may take rows of any length
+            try:
+                jax.eval_shape(self.apply, params, x)
+            except Exception as error:
+                found = shapes[0] if len(shapes) == 1 else shapes
+                raise ValueError(
+                    f"A row of `x` has shape {found}, but the model was wrapped with rows of shape "
+                    f"{self.rows.row_shapes}, and the network fails on it: {error}"
+                ) from error
+        return x
+
+    def read_pair(self, x: PyTree, y: Array, params: Params) -> Data:
+        """New rows and their targets, `{"x": ..., "y": ...}`.
+
+        Raises:
+            TypeError: as `read`.
+            ValueError: as `read`; or `y` does not fit `x`, or holds NaN.
+        """
+        if self.rows is None:
+            return {"x": x, "y": y}
+        y = self.rows.read_y(x, y)
+        return {"x": self.read(x, params), "y": y}
 
     def at(self, params: Params, x: PyTree) -> tuple[PyTree, dist.Distribution]:
         """The network's outputs, and the distribution of `y` that they parametrize."""
@@ -70,7 +112,7 @@ class NetworkPredictive:
         batch_size: int | None,
     ) -> dict[str, np.ndarray]:
         """`outputs`, `y`, and `probability` for classes."""
-        x = _inputs(*args, **kwargs)
+        x = self.read(_inputs(*args, **kwargs), _one_of(draws))
         made = over_draws(_draws, self, draws, x, key=key, batch_size=batch_size)
         return variables(made.pop("outputs"), "outputs") | made
 
@@ -85,12 +127,17 @@ class NetworkPredictive:
                 f"`{given}` was given without `{missing}`. Give both, or neither for the training "
                 "data."
             )
-        rows = data if x is None else {"x": x, "y": y}
+        rows = data if y is None else self.read_pair(x, y, _one_of(draws))
         return {"y": over_draws(_pointwise, self, draws, rows)}
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """Names of the axes; the first is that of the rows."""
         return prediction_dims(made)
+
+
+def _one_of(draws: Params) -> Params:
+    """The shapes of the parameters of one draw."""
+    return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[2:], leaf.dtype), draws)
 
 
 def _inputs(x: PyTree) -> PyTree:
@@ -237,4 +284,5 @@ def predictions(model: ModelLike, x: PyTree) -> Partial:
         (20, 1)
     """
     predictive = require_network(model.predictive, "`predictions`")
+    x = predictive.read(x, model.test_point)
     return Partial(_collected, predictive, jax.tree.map(jnp.asarray, x))

@@ -66,7 +66,12 @@ def _numbers(distribution: dist.Distribution) -> dist.Distribution:
     return jax.tree.map(number, distribution)
 
 
-def _continuous(distribution: dist.Distribution, path: str) -> None:
+def _usable(distribution: dist.Distribution, path: str) -> None:
+    if isinstance(distribution, dist.ImproperUniform):
+        raise ValueError(
+            f"The prior for `{path}` is improper: it cannot be drawn from, and the posterior may "
+            "not exist. Use a wide one instead, such as `Normal(0, 100)`."
+        )
     if distribution.support is not None and distribution.support.is_discrete:
         raise TypeError(
             f"The prior for `{path}` is a {type(distribution).__name__}, which is discrete, but "
@@ -97,7 +102,7 @@ def _one(prior: Any, path: str, shape: tuple[int, ...], latents: Mapping[str, An
             f"The prior function returned a {type(found).__name__} for `{path}`; it must "
             "return a NumPyro distribution."
         )
-    _continuous(found, path)
+    _usable(found, path)
     own = found.shape()
     try:
         fits = jnp.broadcast_shapes(own, shape) == shape
@@ -126,8 +131,8 @@ def assign(
         Distributions by path; for a hierarchical prior, a function `latents -> distribution`.
 
     Raises:
-        ValueError: the shape of a prior does not fit its leaf, or the patterns do not fit the
-            paths (see `crewel.priors.patterns.choose`).
+        ValueError: the shape of a prior does not fit its leaf, a prior is improper, or the
+            patterns do not fit the paths (see `crewel.priors.patterns.choose`).
         TypeError: a prior is none of these, or is discrete.
 
     Examples:
@@ -139,6 +144,12 @@ def assign(
     shapes = {path: tuple(jnp.shape(leaf)) for path, leaf in named_leaves(params).items()}
     if not isinstance(prior, Mapping):
         return {path: _one(prior, path, shape, latents or {}) for path, shape in shapes.items()}
+    for name in prior:
+        if name in (latents or {}) and name not in shapes:
+            raise ValueError(
+                f"`{name}` is not a parameter of the network but a latent of the likelihood: its "
+                f"prior belongs in `latents={{{name!r}: ...}}`, not in `prior`."
+            )
     chosen = choose(prior, shapes)
     return {
         path: _one(prior[chosen[path]], path, shape, latents or {})
@@ -151,6 +162,7 @@ def of_latents(latents: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: one is not a distribution, or is discrete.
+        ValueError: one is improper.
     """
     for name, prior in latents.items():
         if not isinstance(prior, dist.Distribution):
@@ -159,7 +171,7 @@ def of_latents(latents: Mapping[str, Any]) -> dict[str, Any]:
                 "latent's prior. A fixed number belongs in the likelihood, for instance "
                 "`likelihood=crewel.likelihoods.gaussian(0.1)`."
             )
-        _continuous(prior, name)
+        _usable(prior, name)
     return {name: _numbers(prior) for name, prior in latents.items()}
 
 

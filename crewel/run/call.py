@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from crewel.core import meanings
 from crewel.core.families import CHAIN_METHODS, LEAST
 from crewel.core.keys import as_key
@@ -156,8 +154,7 @@ def _check_counts(row: Algorithm, settings: Settings) -> None:
         value = settings.get(name)
         if name not in settings or (value is None and name in optional):
             continue
-        integer = hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
-        if value is None or not integer or value < least:
+        if value is None or not meanings.is_integer(value) or value < least:
             raise ValueError(f"`{name}` must be an integer of at least {least}, got {value!r}.")
 
 

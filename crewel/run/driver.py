@@ -20,7 +20,7 @@ from crewel.core.settings import setting
 from crewel.core.trees import require_eager
 from crewel.posterior import verdict
 from crewel.posterior.posterior import Posterior
-from crewel.run import execution, host_engine, initial
+from crewel.run import execution, footprint, host_engine, initial
 from crewel.run.blocks import Chains
 from crewel.run.call import Call, prepare
 
@@ -37,6 +37,7 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
     Raises:
         TypeError: an option is unknown, or this is inside `jax.jit` or on traced values.
         ValueError: the log density is broken, `init` does not fit, or a count is not positive.
+        MemoryError: the draws do not fit in memory.
         ImportError: the backend is missing, broken or too old.
     """
     leaves = jax.tree.leaves(keywords, is_leaf=lambda v: is_table(v) or isinstance(v, Iterator))
@@ -44,6 +45,7 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
     make_room()
     require_eager((given, model.target(), model.test_point), "A run")
     call = prepare(model, row, seed, keywords)
+    footprint.require(model, call)
     started = time.perf_counter()
     inits, warmups, draws = chain_keys(call.key, call.num_chains)
     target = minibatch.example(call.target)
@@ -77,6 +79,7 @@ def extend(post: Posterior, num_draws: int, *, progress: bool = True) -> Posteri
     """Make `num_draws` more draws from where `post` stopped; see `Posterior.extend`."""
     require_eager((), "A run")
     call = post.call.extended(post.model, num_draws, progress=progress)
+    footprint.require(post.model, call)
     if post.state is None:
         raise ValueError(
             "Resampled draws have no state to continue from; extend the run's own posterior."

@@ -8,8 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.core.frames import array_of, same_index
+from crewel.core.meanings import is_integer
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Params, PyTree
+from crewel.core.row_format import require_finite
 from crewel.likelihoods import CLASSES, class_probabilities
 from crewel.posterior.predict import NetworkPredictive, require_network, row_log_prob
 
@@ -55,8 +58,10 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
         raise TypeError("`evaluate` must be `(x_test, y_test)` or `(x_test, y_test, every)`.")
     predictive = require_network(model.predictive, "`evaluate`")
     x, y, every = Evaluate(*evaluate)
-    if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
+    if not is_integer(every) or every < 1:
         raise ValueError(f"`every` of `evaluate` must be an integer of at least 1, got {every!r}.")
+    same_index(x, y)
+    x, y = predictive.read(x, model.test_point), array_of(y, "y")
     x, y = jax.tree.map(jnp.asarray, (x, y))
     rows, like = {leaf.shape[:1] for leaf in jax.tree.leaves(x)}, model.data["y"]
     if rows != {y.shape[:1]} or y.ndim != like.ndim:
@@ -65,6 +70,7 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
             f"{y.shape}. They must have the same number of rows, and `y` as many axes as the "
             f"model's, which has shape {like.shape}."
         )
+    require_finite(y, "y")
     return Held(predictive, x, y), int(every)
 
 

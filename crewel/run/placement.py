@@ -66,8 +66,11 @@ def _quota(root: Path) -> float:
         return float("inf")
 
 
-def _divisor(number: int, most: int) -> int:
-    return max(d for d in range(1, most + 1) if number % d == 0)
+def _padded(num_chains: int, blocks: int) -> np.ndarray:
+    """The chains in blocks of one length `(block, chain)`, at most `blocks`, as even as can be."""
+    size = -(-num_chains // blocks)
+    number = -(-num_chains // size)
+    return np.minimum(np.arange(number * size), num_chains - 1).reshape(number, size)
 
 
 def place(row: Algorithm, method: str, num_chains: int, home: Any = None) -> Placement:
@@ -90,14 +93,13 @@ def place(row: Algorithm, method: str, num_chains: int, home: Any = None) -> Pla
         return Placement(everyone, True, 1, 1)
     devices = jax.local_devices() if home is None else [home]
     if len(devices) > 1 or devices[0].platform != "cpu":
-        return Placement(everyone, True, 1, _divisor(num_chains, len(devices)))
+        spread = _padded(num_chains, len(devices))  # one row per device
+        return Placement([spread.ravel()], True, 1, len(spread))
     if row.family.keeps_draws:
         return Placement(alone, False, min(cores(), num_chains), 1)
     number = max(-(-num_chains // PARTICLES_PER_BLOCK), min(cores(), num_chains))
-    size = -(-num_chains // number)
-    number = -(-num_chains // size)
-    padded = np.minimum(np.arange(number * size), num_chains - 1).reshape(number, size)
-    return Placement(list(padded), True, min(cores(), number), 1)
+    padded = _padded(num_chains, number)
+    return Placement(list(padded), True, min(cores(), len(padded)), 1)
 
 
 def take(tree: PyTree, block: np.ndarray, batched: bool) -> PyTree:

@@ -4,6 +4,7 @@ from support.checks import GOOD, check
 
 from crewel.checks import calls
 from crewel.checks.context import Context
+from crewel.run import footprint
 
 
 def test_unknown_keywords_and_needs():
@@ -18,7 +19,7 @@ def test_memory_of_the_draws(monkeypatch):
     assert found.status == "passed"
     assert found.details["bytes"] == 2 * 500 * 3 * 4
     assert found.message.startswith("2 chains × 500 draws × 12 B = 12 kB")
-    monkeypatch.setattr(calls, "_free_memory", lambda: 12_000.0)
+    monkeypatch.setattr(footprint, "free_memory", lambda: 12_000.0)
     found = check("memory of draws", GOOD, "numpyro_nuts", num_chains=2, num_draws=500)
     assert found.status == "failed" and "`thinning`" in found.message
     kept = {"num_chains": 2, "num_draws": 500, "collect": lambda p: p["w"][0]}

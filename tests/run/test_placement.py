@@ -70,7 +70,7 @@ def test_chains_are_spread_over_the_devices_that_there_are():
         print(again.draws.shape)
         """
     )
-    assert out.split("\n")[:4] == ["[1, 2, 3, 2, 3, 1]", "{3}", "True", "(6, 10, 2)"]
+    assert out.split("\n")[:4] == ["[1, 2, 3, 2, 3, 3]", "{3}", "True", "(6, 10, 2)"]
 
 
 @pytest.mark.slow

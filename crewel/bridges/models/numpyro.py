@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 from jax.tree_util import Partial
 
+from crewel.bridges.models.numpyro_sites import check, check_shape, is_datum, is_factor, is_latent
 from crewel.core.compiling import Frozen, thaw
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Transform
+from crewel.core.warning import warn
 from crewel.model import Model
 from crewel.posterior.simulate import Simulation
 
@@ -99,7 +101,7 @@ def _pointwise(program: _Program, params: Params) -> dict[str, jax.Array]:
     return {
         name: site["fn"].log_prob(site["value"])
         for name, site in program.trace(params).items()
-        if _is_datum(site)
+        if is_datum(site)
     }
 
 
@@ -114,9 +116,9 @@ def _run(program: _Program, params: Params, key: Key) -> dict[str, Any]:
     for i, (name, site) in enumerate(program.trace(params, model_key).items()):
         if site["type"] == "deterministic":
             made[name] = site["value"]
-        elif _is_datum(site):
+        elif is_datum(site):
             made[name] = site["fn"].sample(jax.random.fold_in(data_key, i))
-        elif site["type"] == "sample" and name not in program.latents and not _is_factor(site):
+        elif site["type"] == "sample" and name not in program.latents and not is_factor(site):
             made[name] = site["value"]
     return made
 
@@ -147,46 +149,24 @@ def _log_det(program: _Program, u: Position) -> jax.Array:
     return jnp.asarray(sum(map(jnp.sum, each)))
 
 
-def _is_factor(site: dict[str, Any]) -> bool:
-    return type(site["fn"]).__name__ == "Unit"
+class _Sites(NamedTuple):
+    """What a run of the program shows.
+
+    Attributes:
+        supports: of the latents, by name.
+        constant: whether the supports depend on nothing.
+        parts: whether the prior and the likelihood can be separated.
+        observed: whether there is any observed site or factor.
+    """
+
+    supports: dict[str, Any]
+    constant: bool
+    parts: bool
+    observed: bool
 
 
-def _is_datum(site: dict[str, Any]) -> bool:
-    return site["type"] == "sample" and site["is_observed"] and not _is_factor(site)
-
-
-def _is_latent(site: dict[str, Any]) -> bool:
-    return site["type"] == "sample" and not site["is_observed"]
-
-
-def _check(name: str, site: dict[str, Any]) -> None:
-    """Raise if a site cannot be part of a density with gradients."""
-    from numpyro.distributions import Delta
-
-    why = None
-    if _is_latent(site) and site["fn"].support.is_discrete:
-        why = (
-            "is a discrete latent, but gradients need continuous latents. Sum it out, for "
-            "instance with `dist.MixtureSameFamily`"
-        )
-    elif _is_latent(site) and isinstance(site["fn"], Delta):
-        why = "has a `Delta` distribution. Use `numpyro.deterministic` for it"
-    elif site["type"] == "plate" and site["args"][1] not in (None, site["args"][0]):
-        why = (
-            f"draws {site['args'][1]} of {site['args'][0]} rows anew at every evaluation. Give the "
-            "plate all rows; for minibatches, use `crewel.wrap` and an algorithm of `model.sgmcmc`"
-        )
-    elif site["type"] == "mutable":
-        why = (
-            "is state that changes with every evaluation, but a density must not change. Build "
-            "the network without it (batch statistics, dropout)"
-        )
-    if why:
-        raise ValueError(f"The NumPyro site `{name}` {why}.")
-
-
-def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
-    """Supports of the latents, whether all are constant, and whether the prior can be separated."""
+def _look(program: _Program) -> _Sites:
+    """The sites of the program."""
     found: dict[str, Any] = {}
 
     def look(program: PyTree):
@@ -194,13 +174,16 @@ def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
 
         sites = _feasible(program)
         for name, site in sites.items():
-            _check(name, site)
-        found["supports"] = {n: s["fn"].support for n, s in sites.items() if _is_latent(s)}
+            check(name, site)
+            if is_datum(site):
+                check_shape(name, site)
+        found["supports"] = {n: s["fn"].support for n, s in sites.items() if is_latent(s)}
         leaves = jax.tree.leaves([biject_to(s) for s in found["supports"].values()])
         found["constant"] = not any(isinstance(leaf, Tracer) for leaf in leaves)
         samples = [site for site in sites.values() if site["type"] == "sample"]
-        found["parts"] = any(map(_is_datum, samples)) and not any(
-            _is_factor(site) or site["scale"] is not None for site in samples
+        found["observed"] = any(site["is_observed"] for site in samples)
+        found["parts"] = any(map(is_datum, samples)) and not any(
+            is_factor(site) or site["scale"] is not None for site in samples
         )
 
     try:
@@ -209,9 +192,10 @@ def _look(program: _Program) -> tuple[dict[str, Any], bool, bool]:
         raise TypeError(
             "The model needs the value of an array argument to decide on a shape or a branch, but "
             "arrays are inputs of the compiled program. Pass that argument as a Python number or "
-            f"string: `int(n)`. {error}"
+            "string, `int(n)`, or make it part of the program: compute it outside, or bind it with "
+            f"`functools.partial(model, argument=value)`. {error}"
         ) from error
-    return found["supports"], found["constant"], found["parts"]
+    return _Sites(**found)
 
 
 def _has_prior(program: _Program) -> bool:
@@ -236,13 +220,25 @@ def model(
         raise TypeError(
             f"`from_numpyro` needs a function of NumPyro statements, got a {type(fn).__name__}."
         )
-    frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs}, "Argument")
+    try:
+        frozen = Frozen({"fn": fn, "args": args, "kwargs": kwargs}, "Argument")
+    except TypeError as error:
+        raise TypeError(
+            f"{error} Pass the columns of a data frame as arrays, `frame['x'].to_numpy()`; bind "
+            "any other object to the model with `functools.partial(model, argument=value)`, so "
+            "that it is part of the program."
+        ) from None
     program = jax.tree.map(jnp.asarray, _Program(frozen.arrays, {}, frozen.static))
-    supports, constant, parts = _look(program)
+    supports, constant, parts, observed = _look(program)
     if not supports:
         raise ValueError(
             "The NumPyro model has no latent site: every `numpyro.sample` is observed. Pass "
             "`obs=` only to the sites of the data."
+        )
+    if not observed:
+        warn(
+            "The NumPyro model has no observed site and no factor, so its posterior is its prior. "
+            "Pass the data to the argument that `obs=` reads."
         )
     program = replace(program, latents=tuple(supports))
     test_point, fixed = _example(program)

@@ -102,7 +102,7 @@ def bridge(
         dropout: PRNG key of the dropout masks; `None` switches dropout off.
 
     Raises:
-        TypeError: no bridge handles the object.
+        TypeError: no bridge handles the object, or a function takes `(x, params)`.
         ValueError: `dropout` is given, but the outputs do not depend on it.
     """
     name = None if isinstance(network, type) else library(network)
@@ -111,11 +111,17 @@ def bridge(
         raise _unknown(network)
     if name is None and not pair and example is None:
         raise _no_example() if hasattr(network, "__name__") else _unknown(network)
-    make = load(name)
+    make, made = load(name), None
     try:
         made = make(network, x, example=example, key=key, call=dict(call or {}), dropout=dropout)
         jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
     except Exception as error:
+        apply = network[1] if pair else network
+        if name is None and made is not None and _is_swapped(apply, made.params, x, call or {}):
+            raise TypeError(
+                "The network takes its arguments as `(x, params)`; it must be "
+                "`apply(params, x) -> outputs`. Pass `lambda params, x: network(x, params)`."
+            ) from error
         error.add_note(
             f"crewel: while calling the network on rows like `x`: {jax.tree.map(jnp.shape, x)}. "
             "If the call takes more than `x`, for example a training flag, pass that with "
@@ -128,6 +134,17 @@ def bridge(
             "out, or switch the network's dropout on with `call=`."
         )
     return made
+
+
+def _is_swapped(
+    apply: Callable[..., Any], params: Params, x: PyTree, call: Mapping[str, Any]
+) -> bool:
+    """Whether a function that fails on `(params, x)` runs on `(x, params)`."""
+    try:
+        jax.eval_shape(lambda x, params: apply(x, params, **call), x, params)
+    except Exception:
+        return False
+    return True
 
 
 def _ignores(made: Bridged, dropout: Key, x: PyTree) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.core import Tracer
 
+from crewel.core.frames import names_of
 from crewel.core.protocol import Array, Params, PyTree
 from crewel.core.trees import named_leaves
 from crewel.likelihoods import base_of, kind_of, shape_hint
@@ -17,8 +19,20 @@ from crewel.posterior.predict import NetworkPredictive
 
 
 def _rows(name: str, tree: PyTree) -> int:
-    counts = {np.shape(leaf)[:1] for leaf in jax.tree.leaves(tree)}
-    if len(counts) != 1 or counts == {()}:
+    leaves = jax.tree.leaves(tree)
+    counts = {np.shape(leaf)[:1] for leaf in leaves}
+    if not leaves:
+        raise ValueError(f"`{name}` is {tree!r}, without any array. Pass one row per datum.")
+    if () not in counts and len(counts) > 1:
+        each = zip(names_of(tree, name), leaves, strict=True)
+        listed = ", ".join(f"`{path}` has {len(leaf)}" for path, leaf in each)
+        raise ValueError(
+            f"The leaves of `{name}` differ in their number of rows: {listed}. Rows of different "
+            "lengths must be padded to one length, as one array."
+        )
+    if counts == {(0,)}:
+        raise ValueError(f"`{name}` has no rows.")
+    if () in counts:
         raise ValueError(
             f"`{name}` must be an array, or a pytree of arrays, with one row per datum; a list of "
             "numbers is a pytree of scalars: pass `numpy.asarray(...)`."
@@ -76,7 +90,13 @@ def parameters(params: Params) -> None:
             )
 
 
-def likelihood(predictive: NetworkPredictive, params: Params, x: PyTree, y: Array) -> str:
+def likelihood(
+    predictive: NetworkPredictive,
+    params: Params,
+    x: PyTree,
+    y: Array,
+    latents: Collection[str] = (),
+) -> str:
     """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
 
     Returns:
@@ -84,8 +104,8 @@ def likelihood(predictive: NetworkPredictive, params: Params, x: PyTree, y: Arra
 
     Raises:
         TypeError: the likelihood is not a distribution, or `y` has the wrong dtype for it.
-        ValueError: the shapes differ, or a value lies outside the support; the message names
-            the row.
+        ValueError: the shapes differ, a latent is missing, or a value lies outside the support;
+            the message names the row.
     """
     seen: dict[str, Any] = {}
 
@@ -98,6 +118,13 @@ def likelihood(predictive: NetworkPredictive, params: Params, x: PyTree, y: Arra
     try:
         jax.eval_shape(look, params, x)
     except Exception as error:
+        asked = error.args[0] if isinstance(error, KeyError) and error.args else None
+        named = isinstance(seen.get("outputs"), Mapping)  # then it may be one of the outputs
+        if isinstance(asked, str) and asked not in latents and not named:
+            raise ValueError(
+                f"The likelihood reads `{asked}`, but `latents` has {list(latents)}. Add its "
+                f"prior: `latents={{{asked!r}: dist.HalfNormal(1)}}`, for example."
+            ) from error
         if "outputs" in seen:
             error.add_note(
                 f"crewel: while calling the likelihood; the network's outputs have shape "

@@ -1,0 +1,177 @@
+"""Options of backends that make no sense are refused, and other libraries' words translated."""
+
+from __future__ import annotations
+
+import inspect
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import support
+
+import crewel as cw
+from crewel.core import meanings
+from crewel.core.options import REQUIRED, backend_options, settings_of
+
+NAN = float("nan")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return support.small()
+
+
+@pytest.mark.parametrize("value", [-1, 0, NAN, np.inf, np.array([0.1, -0.1]), jnp.zeros(())])
+@pytest.mark.parametrize(
+    ("family", "row", "name"),
+    [
+        ("mcmc", "numpyro_nuts", "step_size"),
+        ("mcmc", "blackjax_nuts", "initial_step_size"),
+        ("optimize", "optax_adam", "learning_rate"),
+    ],
+)
+def test_a_rate_is_positive_and_finite(model, family, row, name, value):
+    with pytest.raises(ValueError, match=f"`{name}` must be a positive, finite number, got"):
+        getattr(getattr(model, family), row)(seed=0, **{name: value})
+
+
+@pytest.mark.parametrize("value", [2, -1, 0, 1, NAN])
+def test_a_probability_is_between_0_and_1(model, value):
+    with pytest.raises(ValueError, match="`target_accept_prob` must be a number between 0 and 1"):
+        model.mcmc.numpyro_nuts(seed=0, target_accept_prob=value)
+
+
+@pytest.mark.parametrize("value", [-1, 0, 16, 2.5, 10.0, (10, 0)])
+def test_a_tree_has_a_depth_from_1_to_15(model, value):
+    with pytest.raises(ValueError, match="`max_tree_depth` must be an integer from 1 to 15"):
+        model.mcmc.numpyro_nuts(seed=0, max_tree_depth=value)
+
+
+@pytest.mark.parametrize("value", [0, -3, 2.5])
+def test_a_count_is_at_least_1(model, value):
+    with pytest.raises(ValueError, match="`num_integration_steps` must be an integer of at least"):
+        model.mcmc.blackjax_hmc(seed=0, num_integration_steps=value)
+
+
+@pytest.mark.parametrize("value", ["x", True, np.True_])
+def test_a_number_is_not_a_string_or_a_boolean(model, value):
+    with pytest.raises(TypeError, match="`step_size` must be a positive, finite number, got"):
+        model.mcmc.numpyro_nuts(seed=0, step_size=value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("step_size", None),
+        ("step_size", "auto"),
+        ("step_size", np.array([0.1, 0.2])),
+        ("step_size", np.float32(1e-9)),
+        ("learning_rate", lambda step: 0.1 / step),
+        ("max_tree_depth", (10, 5)),
+        ("max_tree_depth", np.int64(15)),
+        ("target_accept_prob", 0.8),
+        ("rank", 1),
+        ("unknown", -1),
+    ],
+)
+def test_what_makes_sense_is_left_alone(name, value):
+    meanings.check({name: value})
+
+
+def test_no_default_is_refused():
+    checked = 0
+    for row in cw.ALGORITHMS:
+        try:
+            options = backend_options(row)
+        except ImportError:
+            continue
+        for name, value in options.items():
+            if value is not REQUIRED:
+                meanings.check({name: value})
+                checked += name in meanings.MEANINGS
+    assert checked > 50
+
+
+def _documented(row):
+    """Options that the table covers, with the text of the callable that documents them."""
+    for source in row.backend.load(row.name, *row.option_sources):
+        for parameter in inspect.signature(source).parameters.values():
+            if parameter.name not in row.filled_by_row and parameter.name in meanings.MEANINGS:
+                yield parameter
+
+
+def test_a_default_of_the_backend_has_the_stated_kind():
+    """A fraction that has a default above 1, or a count that is a float, would be another thing."""
+    for row in cw.ALGORITHMS:
+        try:
+            found = list(_documented(row))
+        except ImportError:
+            continue
+        for parameter in found:
+            default = parameter.default
+            if isinstance(default, int | float) and not isinstance(default, bool):
+                meaning = meanings.MEANINGS[parameter.name]
+                assert meaning.fits(default), (row.name, parameter)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("num_samples", "num_draws"),
+        ("draws", "num_draws"),
+        ("samples", "num_draws"),
+        ("n_chains", "num_chains"),
+        ("chains", "num_chains"),
+        ("tune", "num_warmup"),
+        ("burn_in", "num_warmup"),
+        ("warmup_steps", "num_warmup"),
+        ("thin", "thinning"),
+        ("init_params", "init"),
+        ("progress_bar", "progress"),
+        ("random_seed", "seed"),
+        ("max_tree_dept", "max_tree_depth"),
+    ],
+)
+def test_words_of_other_libraries_are_translated(model, word, meant):
+    with pytest.raises(TypeError, match=f"no option `{word}`. Did you mean `{meant}`\\?"):
+        model.mcmc.numpyro_nuts(seed=0, **{word: 10})
+
+
+@pytest.mark.parametrize(
+    ("row", "option"), [("numpyro_auto_normal", "optim"), ("blackjax_meanfield_vi", "optimizer")]
+)
+def test_the_learning_rate_of_a_fit_belongs_to_its_optimizer(model, row, option):
+    with pytest.raises(TypeError, match=f"belongs to the optimizer: `{option}=optax.adam"):
+        getattr(model.vi, row)(seed=0, learning_rate=0.1)
+
+
+def test_a_word_of_another_library_that_is_an_option_is_an_option():
+    names = {row.name: {*settings_of(row), *backend_options(row)} for row in _installed()}
+    assert "num_samples" in names["blackjax_pathfinder"]
+
+
+def _installed():
+    for row in cw.ALGORITHMS:
+        try:
+            row.backend.load(row.name)
+        except ImportError:
+            continue
+        yield row
+
+
+def test_keywords_of_a_call_go_into_kwargs_of_debug(model):
+    with pytest.raises(TypeError, match=r"numpyro_nuts.debug\(seed, kwargs=\{'num_draws': 3\}\)"):
+        model.mcmc.numpyro_nuts.debug(0, num_draws=3)
+    with pytest.raises(TypeError, match=r"numpyro_nuts.debug\(seed, kwargs=\{'num_draws': 3\}\)"):
+        model.debug(0, num_draws=3)
+
+
+@pytest.mark.parametrize("seed", [2**32, 2**64, 2**70, -(2**31) - 1, np.uint64(2**40)])
+def test_a_seed_has_32_bits(model, seed):
+    with pytest.raises(ValueError, match="a seed has 32 bits"):
+        model.mcmc.numpyro_nuts(seed=seed)
+
+
+def test_the_greatest_seed_is_not_the_least():
+    last, first = cw.core.keys.as_key(2**32 - 1), cw.core.keys.as_key(0)
+    assert last != first
