@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from flax import linen as nn
 from support.lines import ROWS, example, inputs, linear, normals
 
 import crewel as cw
@@ -56,6 +57,10 @@ def test_a_masked_array_without_masked_values_is_an_array():
 def test_a_network_without_parameters():
     with pytest.raises(ValueError, match="no parameters to sample"):
         wrapped(inputs(), normals(), example={})
+    with pytest.raises(ValueError, match="no parameters to sample"):
+        cw.wrap(
+            nn.LayerNorm(use_scale=False, use_bias=False), inputs(), inputs(), likelihood="gaussian"
+        )
     with pytest.raises(ValueError, match="`test_point` has no parameters"):
         cw.Model(lambda p: 0.0, {})
 

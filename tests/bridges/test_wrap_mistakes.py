@@ -16,17 +16,17 @@ from crewel import likelihoods
 @pytest.mark.parametrize(
     ("likelihood", "match"),
     [
-        (dist.Normal(0, 1), "is a `Normal` distribution, which has no outputs in it"),
-        (dist.Normal, "is the class `Normal`"),
+        (dist.Normal(0, 1), "a `Normal` distribution, which has no outputs in it"),
+        (dist.Normal, "the class `Normal`"),
         (likelihoods.gaussian, r"call it, `likelihoods.gaussian\(\)`"),
         (likelihoods.categorical, r"call it, `likelihoods.categorical\(\)`"),
         (lambda outputs: dist.Normal(outputs, 1), r"a function with the arguments `\(outputs\)`"),
         (lambda outputs, latents, batch: None, r"arguments `\(outputs, latents, batch\)`"),
-        (3, "is a int"),
+        (3, "a int"),
     ],
 )
 def test_what_is_not_a_likelihood(likelihood, match):
-    with pytest.raises(TypeError, match=f"`likelihood` {match}.*lambda outputs, latents"):
+    with pytest.raises(TypeError, match=f"`likelihood` is .*{match}.*lambda outputs, latents"):
         linear_model(normals(), likelihood)
 
 

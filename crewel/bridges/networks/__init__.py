@@ -103,7 +103,8 @@ def bridge(
 
     Raises:
         TypeError: no bridge handles the object, or a function takes `(x, params)`.
-        ValueError: `dropout` is given, but the outputs do not depend on it.
+        ValueError: `dropout` is given, but the outputs do not depend on it; or the network fails
+            and has no parameters.
     """
     name = None if isinstance(network, type) else library(network)
     pair = type(network) is tuple and len(network) == 2 and all(map(callable, network))
@@ -111,11 +112,16 @@ def bridge(
         raise _unknown(network)
     if name is None and not pair and example is None:
         raise _no_example() if hasattr(network, "__name__") else _unknown(network)
-    make, made = load(name), None
+    make = load(name)
+    made: Bridged | None = None
     try:
         made = make(network, x, example=example, key=key, call=dict(call or {}), dropout=dropout)
         jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
     except Exception as error:
+        if made is not None and not jax.tree.leaves(made.params):
+            raise ValueError(
+                "The network has no parameters to sample, and fails without them. Check `example=`."
+            ) from error
         apply = network[1] if pair else network
         if name is None and made is not None and _is_swapped(apply, made.params, x, call or {}):
             raise TypeError(
