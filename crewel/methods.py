@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from crewel.adapters import ALGORITHMS
 from crewel.core.families import FAMILIES
+from crewel.core.meanings import require_arguments_of
 from crewel.core.model_like import ModelLike
 from crewel.core.options import REQUIRED, backend_options, settings_of
 from crewel.core.protocol import Algorithm, Family, Seed
@@ -103,25 +104,6 @@ class Method:
     def __repr__(self) -> str:
         """Return the name and the summary."""
         return f"<{self.row.family.name}.{self.row.name}: {self.row.summary}>"
-
-
-def require_arguments_of(debug: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> None:
-    """Refuse keywords that `debug` does not have: those of a call go into its `kwargs`.
-
-    Args:
-        debug: the function.
-        kwargs: the keywords.
-        name: the algorithm, for the message.
-
-    Raises:
-        TypeError: there is another keyword.
-    """
-    own = inspect.signature(debug).parameters
-    if others := {key: value for key, value in kwargs.items() if key not in own}:
-        raise TypeError(
-            f"`debug` has no argument `{next(iter(others))}`. The keywords of a call go into "
-            f"`kwargs`: `{name}.debug(seed, kwargs={others!r})`."
-        )
 
 
 def _defaults(keywords: Mapping[str, Any]) -> str:

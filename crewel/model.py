@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import jax
 from jax.typing import ArrayLike
 
-from crewel.core import inputs
+from crewel.core import inputs, meanings
 from crewel.core.model_like import Predictive
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.text import count
 from crewel.core.trees import as_partial
-from crewel.methods import Families, require_arguments_of
+from crewel.methods import Families
 from crewel.transforms.assemble import assemble
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Model(Families):
         """
         from crewel.checks import debug
 
-        require_arguments_of(debug.debug, kwargs, "model.mcmc.numpyro_nuts")
+        meanings.require_arguments_of(debug.debug, kwargs, "model.mcmc.numpyro_nuts")
         return debug.debug(self, seed, **kwargs)
 
     def __repr__(self) -> str:

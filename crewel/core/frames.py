@@ -69,7 +69,7 @@ def array_of(value: Any, name: str, order: Columns | None = None) -> Any:
             f"`{name}` is complex; networks here take real numbers. Give the real and the "
             "imaginary part as separate features: `numpy.stack([x.real, x.imag], -1)`."
         )
-    if kind in "US" or (kind == "O" and value.size and isinstance(value.flat[0], str)):
+    if kind in "US" or (kind == "O" and value.size and isinstance(np.ravel(value)[0], str)):
         raise TypeError(
             f"`{name}` holds strings; pass numbers. For labels of classes: "
             f"`classes, {name} = numpy.unique({name}, return_inverse=True)`."

@@ -7,7 +7,8 @@ Only options whose meaning is the same wherever they occur are here.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -100,14 +101,18 @@ def is_integer(value: Any) -> bool:
     return hasattr(value, "__index__") and not isinstance(value, bool | np.bool_)
 
 
-def check_index(name: str, index: int, number: int) -> None:
-    """Refuse an index that is out of range; JAX would take the nearest instead.
+def check_index(**indices: tuple[int, int]) -> None:
+    """Refuse indices that are out of range; JAX would take the nearest instead.
+
+    Args:
+        indices: each index of a posterior by name, with the number that there are.
 
     Raises:
-        IndexError: it is.
+        IndexError: one is out of range.
     """
-    if not -number <= index < number:
-        raise IndexError(f"`{name}` is {index}, but the posterior has {count(number, name)}.")
+    for name, (index, number) in indices.items():
+        if not -number <= index < number:
+            raise IndexError(f"`{name}` is {index}, but the posterior has {count(number, name)}.")
 
 
 def check(options: Mapping[str, Any]) -> None:
@@ -158,3 +163,22 @@ def hint(name: str, known: Iterable[str]) -> str:
         return f" Did you mean `{meant}`?"
     near = difflib.get_close_matches(name, known, n=1)
     return f" Did you mean `{near[0]}`?" if near else ""
+
+
+def require_arguments_of(debug: Callable[..., Any], kwargs: Mapping[str, Any], name: str) -> None:
+    """Refuse keywords that `debug` does not have: those of a call go into its `kwargs`.
+
+    Args:
+        debug: the function.
+        kwargs: the keywords.
+        name: the algorithm, for the message.
+
+    Raises:
+        TypeError: there is another keyword.
+    """
+    own = inspect.signature(debug).parameters
+    if others := {key: value for key, value in kwargs.items() if key not in own}:
+        raise TypeError(
+            f"`debug` has no argument `{next(iter(others))}`. The keywords of a call go into "
+            f"`kwargs`: `{name}.debug(seed, kwargs={others!r})`."
+        )

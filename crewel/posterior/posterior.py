@@ -248,8 +248,7 @@ class Posterior:
         """
         predictive = require_network(self.model.predictive, "`network`")
         assert predictive.rebuild is not None
-        check_index("chain", chain, self.num_chains)
-        check_index("draw", draw, self.num_draws)
+        check_index(chain=(chain, self.num_chains), draw=(draw, self.num_draws))
         return predictive.rebuild(
             jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.points)
         )

@@ -50,7 +50,7 @@ class Footprint(NamedTuple):
 def of(model: ModelLike, call: Call) -> Footprint:
     """The memory that the draws of `call` take."""
     like = model.test_point
-    if call.settings.get("collect") is not None:
+    if call.keeps_draws and call.settings.get("collect") is not None:
         like = jax.eval_shape(call.settings["collect"], like)
     kept = call.num_draws if call.keeps_draws else 1
     noun = call.row.family.chains.removeprefix("num_")

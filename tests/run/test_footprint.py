@@ -23,8 +23,8 @@ def test_draws_that_do_not_fit(monkeypatch):
         patch.setattr(initial, "find", lambda *_: pytest.fail("work began"))
         model().mcmc.numpyro_nuts(seed=0, **SHORT)
     kept = model().mcmc.numpyro_nuts(seed=0, **SHORT, collect=lambda p: p["w"][0])
-    with pytest.raises(MemoryError, match="4,000 draws"):
-        kept.extend(4000)
+    with pytest.raises(MemoryError, match="40,000 draws"):
+        kept.extend(40_000, progress=False)
     monkeypatch.setattr(footprint, "free_memory", lambda: None)
     assert model().mcmc.numpyro_nuts(seed=0, **SHORT).draws["w"].shape == (2, 100, 50)
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax.core import Tracer
 from jax.tree_util import Partial
 
-from crewel.bridges.models.numpyro_sites import check, check_shape, is_datum, is_factor, is_latent
+from crewel.bridges.numpyro_sites import check, check_shape, is_datum, is_factor, is_latent
 from crewel.core.compiling import Frozen, thaw
 from crewel.core.protocol import Data, Key, Params, Position, PyTree, Transform
 from crewel.core.warning import warn

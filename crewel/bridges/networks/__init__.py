@@ -113,21 +113,12 @@ def bridge(
     if name is None and not pair and example is None:
         raise _no_example() if hasattr(network, "__name__") else _unknown(network)
     make = load(name)
-    made: Bridged | None = None
+    either: Any = network
+    apply = None if name is not None else either[1] if pair else either
     try:
         made = make(network, x, example=example, key=key, call=dict(call or {}), dropout=dropout)
-        jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
+        _require_runs(made, apply, x, call or {})
     except Exception as error:
-        if made is not None and not jax.tree.leaves(made.params):
-            raise ValueError(
-                "The network has no parameters to sample, and fails without them. Check `example=`."
-            ) from error
-        apply = network[1] if pair else network
-        if name is None and made is not None and _is_swapped(apply, made.params, x, call or {}):
-            raise TypeError(
-                "The network takes its arguments as `(x, params)`; it must be "
-                "`apply(params, x) -> outputs`. Pass `lambda params, x: network(x, params)`."
-            ) from error
         error.add_note(
             f"crewel: while calling the network on rows like `x`: {jax.tree.map(jnp.shape, x)}. "
             "If the call takes more than `x`, for example a training flag, pass that with "
@@ -140,6 +131,25 @@ def bridge(
             "out, or switch the network's dropout on with `call=`."
         )
     return made
+
+
+def _require_runs(
+    made: Bridged, apply: Callable[..., Any] | None, x: PyTree, call: Mapping[str, Any]
+) -> None:
+    """Run the network on shapes alone; `apply` is the function, if it is a plain one."""
+    try:
+        jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
+    except Exception as error:
+        if not jax.tree.leaves(made.params):
+            raise ValueError(
+                "The network has no parameters to sample, and fails without them. Check `example=`."
+            ) from error
+        if apply is not None and _is_swapped(apply, made.params, x, call):
+            raise TypeError(
+                "The network takes its arguments as `(x, params)`; it must be "
+                "`apply(params, x) -> outputs`. Pass `lambda params, x: network(x, params)`."
+            ) from error
+        raise
 
 
 def _is_swapped(
