@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -115,10 +116,14 @@ def check_index(**indices: tuple[int, int]) -> None:
             raise IndexError(f"`{name}` is {index}, but the posterior has {count(number, name)}.")
 
 
-def check(options: Mapping[str, Any]) -> None:
+def check(options: Mapping[str, Any], defaults: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Refuse options whose values make no sense.
 
-    Values that are not numbers or arrays of them (schedules, names, `None`) are left to the row.
+    Values that are not numbers or arrays of them (schedules, `None`) are left to the row.
+
+    Args:
+        options: the options of a call.
+        defaults: the row's own defaults; where one is a word such as `"auto"`, it is allowed.
 
     Raises:
         TypeError: a string where a number belongs.
@@ -128,17 +133,19 @@ def check(options: Mapping[str, Any]) -> None:
         meaning = MEANINGS.get(name)
         if meaning is None or value is None or callable(value):
             continue
-        if isinstance(value, str) and value == "auto":
+        word = defaults.get(name)
+        if isinstance(value, str) and value == word:
             continue
+        text = meaning.text + (f", a schedule or {word!r}" if isinstance(word, str) else "")
         if isinstance(value, str | bool | np.bool_):
-            raise TypeError(f"`{name}` must be {meaning.text}, got {value!r}.")
+            raise TypeError(f"`{name}` must be {text}, got {value!r}.")
         leaves = jax.tree.leaves(value)
         if not all(
             isinstance(leaf, int | float | np.number | np.ndarray | jax.Array) for leaf in leaves
         ):
             continue
         if not all(meaning.fits(leaf) for leaf in leaves):
-            raise ValueError(f"`{name}` must be {meaning.text}, got {value!r}.")
+            raise ValueError(f"`{name}` must be {text}, got {value!r}.")
 
 
 RATES = ("learning_rate", "lr")  # where they are not options, an optimizer is

@@ -108,7 +108,7 @@ def prepare(model: ModelLike, row: Algorithm, seed: Seed, keywords: Mapping[str,
     settings, options = _split(row, keywords)
     _check_counts(row, settings)
     _check_choices(settings)
-    meanings.check(options)
+    meanings.check(options, row.defaults)
     key = as_key(seed)
     target = model.target(jacobian=row.family.jacobian)
     target.require(row.needs, row.name)

@@ -63,7 +63,6 @@ def test_a_number_is_not_a_string_or_a_boolean(model, value):
     ("name", "value"),
     [
         ("step_size", None),
-        ("step_size", "auto"),
         ("step_size", np.array([0.1, 0.2])),
         ("step_size", np.float32(1e-9)),
         ("learning_rate", lambda step: 0.1 / step),
@@ -78,6 +77,16 @@ def test_what_makes_sense_is_left_alone(name, value):
     meanings.check({name: value})
 
 
+def test_a_word_is_allowed_where_it_is_the_default(model):
+    meanings.check({"step_size": "auto"}, {"step_size": "auto"})
+    with pytest.raises(TypeError, match="number, a schedule or 'auto', got 'large'"):
+        meanings.check({"step_size": "large"}, {"step_size": "auto"})
+    with pytest.raises(
+        TypeError, match="`step_size` must be a positive, finite number, got 'auto'"
+    ):
+        model.mcmc.numpyro_nuts(seed=0, step_size="auto")
+
+
 def test_no_default_is_refused():
     checked = 0
     for row in cw.ALGORITHMS:
@@ -87,7 +96,7 @@ def test_no_default_is_refused():
             continue
         for name, value in options.items():
             if value is not REQUIRED:
-                meanings.check({name: value})
+                meanings.check({name: value}, row.defaults)
                 checked += name in meanings.MEANINGS
     assert checked > 50
 
