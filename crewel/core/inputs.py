@@ -67,7 +67,7 @@ def num_rows(data: Data) -> int:
     """The number of rows of data; 1 without data.
 
     Raises:
-        ValueError: leaves of `data` differ in their number of rows, or have none.
+        ValueError: leaves of `data` differ in their number of rows, or have no axis or no rows.
     """
     if data is None:
         return 1
@@ -77,7 +77,10 @@ def num_rows(data: Data) -> int:
             "The leaves of `data` must have the same number of rows (their first axis): "
             + ", ".join(f"`{k}` has {v[0] if v else 'none'}" for k, v in rows.items())
         )
-    return next(iter(rows.values()))[0] if rows else 1
+    number = next(iter(rows.values()))[0] if rows else 1
+    if number == 0:
+        raise ValueError("`data` has no rows.")
+    return number
 
 
 def gaussian_prior(

@@ -65,6 +65,11 @@ def test_a_network_without_parameters():
         cw.Model(lambda p: 0.0, {})
 
 
+def test_a_model_of_no_rows():
+    with pytest.raises(ValueError, match="`data` has no rows"):
+        cw.Model(lambda p, data: -(p**2) * data.sum(), 0.0, data=np.zeros((0, 2)))
+
+
 def frame():
     return pd.DataFrame(inputs(), columns=["a", "b", "c"])
 
