@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.keys import as_key
-from crewel.core.meanings import check_index
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
 from crewel.core.trees import named_leaves
-from crewel.posterior import arviz, diagnostics, weights
+from crewel.posterior import arviz, diagnostics, one_draw, weights
 from crewel.posterior.function_report import FunctionReport
-from crewel.posterior.predict import require_network, require_predictive
+from crewel.posterior.predict import require_predictive
 from crewel.posterior.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -199,9 +197,8 @@ class Posterior:
         """The posterior predictive at new inputs.
 
         Args:
-            args: for a network, its inputs `x`, `(N, ...)`; the columns of a data frame may be in
-                any order. For a program of a model language, its arguments without observations;
-                without any, the data are replicated.
+            args: for a network, `x`, `(N, ...)`, a data frame with its columns in any order; for
+                a program, its arguments without observations (default: the data are replicated).
             batch_size: draws to evaluate at once; chosen by memory if `None`.
             seed: an integer or a PRNG key, for the draws of `y`.
             kwargs: keyword arguments of a program.
@@ -246,12 +243,7 @@ class Posterior:
             IndexError: there is no such chain or draw.
             ValueError: the model was built from a log density alone.
         """
-        predictive = require_network(self.model.predictive, "`network`")
-        assert predictive.rebuild is not None
-        check_index(chain=(chain, self.num_chains), draw=(draw, self.num_draws))
-        return predictive.rebuild(
-            jax.tree.map(lambda leaf: jnp.asarray(leaf[chain, draw]), self.points)
-        )
+        return one_draw.network(self.model.predictive, self.points, chain, draw)
 
     def log_likelihood(self, *args: Any, **kwargs: Any) -> DataTree:
         """Pointwise log likelihood, for LOO and model comparison; it is never scaled.
