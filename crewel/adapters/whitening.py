@@ -21,7 +21,7 @@ from crewel.core.protocol import Key, Position, Target
 STEPS = 50  # towards the mode, at most
 DRAWS = 20  # that estimate the evidence lower bound of a point's Gaussian
 LENGTHS = 0.5 ** np.arange(8)  # of a step, relative to Newton's
-WHITENED_RATE = 0.05  # of Adam, where all scales are about one
+WHITENED_RATE = 0.03  # of Adam, where all scales are about one
 FLATTEST = 1e-6  # of the greatest curvature: directions flatter than that count as this flat
 
 

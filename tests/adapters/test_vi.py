@@ -142,7 +142,7 @@ def test_own_optimizer():
         seed=0, num_chains=1, num_steps=3, num_draws=1, optimizer=optax.sgd(0.0), progress=False
     )
     inner = post.state.inner
-    assert (np.asarray(inner.rho["x"]) == -2.0).all()  # which is where BlackJAX begins
+    assert (np.asarray(inner.rho) == -2.0).all()  # which is where BlackJAX begins
 
 
 def test_nutpie_needs_a_warm_up():
