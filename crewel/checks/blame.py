@@ -68,7 +68,7 @@ def _parameters(params: Params) -> list[str]:
 
 
 def _priors(context: Context, params: Params, value: Any) -> list[str]:
-    table, said = context.prior_table, []
+    table, said = context.priors_at(params), []
     leaves = named_leaves(params)
     for path, prior in (table or {}).items():
         if path not in leaves:

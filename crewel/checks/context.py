@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from crewel.checks.implied import under_prior
 from crewel.core.compiling import compile_all, program
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
@@ -17,6 +18,9 @@ from crewel.core.model_like import ModelLike
 from crewel.core.options import settings_of
 from crewel.core.protocol import Algorithm, Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.trees import named_leaves
+from crewel.posterior.predict import NetworkPredictive
+from crewel.priors.hierarchical import given
+from crewel.priors.table import described
 from crewel.run import initial
 from crewel.run.call import Call
 
@@ -103,6 +107,12 @@ class Context:
         self.settings = dict(MCMC.settings) if row is None else settings_of(row)
         self.call: Call | None = None
 
+    @property
+    def functions(self) -> list[Any]:
+        """What holds the user's own functions, for `crewel.checks.lines.explain`."""
+        likelihood = getattr(self.model.predictive, "likelihood", None)
+        return [self.target.log_joint, self.target.log_likelihood, likelihood]
+
     def random(self, use: int) -> jax.Array:
         """A PRNG key for one use, different from the keys of the chains."""
         return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
@@ -150,6 +160,23 @@ class Context:
     def gradient_seconds(self) -> float:
         """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
         return self._small[2]
+
+    @cached_property
+    def few_rows(self) -> Data:
+        """Random rows of the data, at most 64; the model must hold its data."""
+        seed = np.asarray(jax.random.key_data(self.random(8))).ravel()
+        order = np.random.default_rng(seed).permutation(self.num_data)
+        chosen = np.sort(order[:64])
+        return jax.tree.map(lambda leaf: leaf[chosen], self.model.data)
+
+    @cached_property
+    def implied(self) -> dict[str, Any] | None:
+        """What the prior implies at `few_rows`, see `implied.under_prior`; `None` if unknown."""
+        predictive, prior = self.model.predictive, self.model.initializers.get("prior")
+        if not isinstance(predictive, NetworkPredictive) or prior is None:
+            return None
+        args = predictive, prior, jax.random.split(self.random(9), 32), self.few_rows["x"]
+        return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
 
     @property
     def few(self) -> str:
@@ -249,8 +276,25 @@ class Context:
         _, found = self._small[3]
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
-    @property
+    def priors_at(self, params: Params) -> dict[str, Any] | None:
+        """Distribution by path, or `None` if the model has no table of priors.
+
+        Args:
+            params: constrained parameters; hierarchical priors are given their latents.
+        """
+        if self.model.priors is None:
+            return None
+        values = named_leaves(params)
+        return {path: given(prior, values) for path, prior in self.model.priors.items()}
+
+    @cached_property
     def prior_table(self) -> dict[str, Any] | None:
-        """Distribution by path, or `None` if the model has no table of priors."""
-        priors = self.model.priors
-        return None if priors is None else dict(priors)
+        """The priors at the test point; see `priors_at`."""
+        return self.priors_at(self.model.test_point)
+
+    @cached_property
+    def prior_texts(self) -> dict[str, str]:
+        """The priors in words, by path; empty if the model has no table of priors."""
+        leaves = named_leaves(self.model.test_point)
+        shapes = {path: tuple(leaf.shape) for path, leaf in leaves.items()}
+        return {p: described(prior, shapes) for p, prior in (self.model.priors or {}).items()}
