@@ -152,8 +152,9 @@ def informed(context: Context) -> Check:
             leaves=silent,
             zero_share=share,
         )
-    text, faint = "The likelihood depends on every leaf.", _faint(found)
-    if faint and _invariant(context, faint):
+    text = "The likelihood depends on every leaf."
+    faint = [path for path in _faint(found) if _invariant(context, [path])]
+    if faint:
         text = f"The likelihood depends on every leaf but {names(faint)}.{_NO_EFFECT}"
         if _normalized(context):
             return warned(text, leaves=faint, zero_share=share)

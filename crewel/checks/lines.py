@@ -178,12 +178,12 @@ def explain(error: BaseException, model: object = None) -> str:
 def users_functions(model: object) -> list[Line]:
     """The first lines of the user's own functions in a pytree of `jax.tree_util.Partial`."""
     found: dict[int, Line] = {}
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # holds what was seen, or Python would use its number again
 
     def look(value: Any, depth: int) -> None:
-        if id(value) in seen or depth > 12:
+        if id(value) in seen or depth > 40:
             return
-        seen.add(id(value))
+        seen[id(value)] = value
         code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
         if code is not None and not is_library(code.co_filename):
             line = Line(code.co_filename, code.co_firstlineno, code.co_name)

@@ -14,7 +14,7 @@ from crewel.posterior.predict import NetworkPredictive
 
 FAR = 1e3  # ratio of scales above which a prior has nothing to do with the targets
 RARE = 0.02  # share of draws that may be invalid, by overflow or underflow
-SURE = 0.99  # share of predictions that are certain, above which a prior is saturated
+SURE = 0.9  # share of predictions that are certain, above which a prior is saturated
 _NO_NETWORK = "The model does not predict `y` from rows of `x`, or its prior cannot be drawn from."
 
 
@@ -100,7 +100,7 @@ def scale(context: Context) -> Check:
     outputs = [leaf for leaf in outputs if leaf.ndim > 1]
     x = [np.asarray(leaf) for leaf in jax.tree.leaves(context.few_rows["x"])]
     varied = any((leaf != leaf[:1]).any() for leaf in x)
-    if varied and outputs and all((leaf == leaf[:, :1]).all() for leaf in outputs):
+    if varied and outputs and all(map(_alike, outputs)):
         return warned(
             "Under every draw from the prior, the network's outputs are the same for all rows, "
             f"although `x` differs: its units are saturated or inactive.{_inputs(x)}"
@@ -144,6 +144,11 @@ def scale(context: Context) -> Check:
         f"{number(size)}.",
         **numbers,
     )
+
+
+def _alike(outputs: np.ndarray) -> bool:
+    """Whether outputs `(draw, row, ...)` are the same in all rows but for rounding."""
+    return bool((np.ptp(outputs, axis=1) <= 1e-5 * np.abs(outputs).max(1)).all())
 
 
 def _inputs(x: list[np.ndarray]) -> str:
