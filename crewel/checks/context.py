@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 
+from crewel.checks.evaluate import compiled, gradient, inverse, timed_gradient
 from crewel.checks.implied import under_prior
-from crewel.core.compiling import compile_all, program
+from crewel.core.compiling import quickly
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
 from crewel.core.model_like import ModelLike
@@ -31,55 +31,6 @@ TOO_SLOW = (
     "The density is too slow to be evaluated this often. Data passed as `Model(..., data=...)` can "
     "be subsampled."
 )
-
-
-def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """Compile `fn` for arguments like these, or take it from the package's cache.
-
-    Args:
-        fn: a module-level function whose first argument is static and unused.
-        args: pytrees of arrays.
-    """
-    made = program(fn, None, *args)
-    compile_all(made)
-    return made
-
-
-def _gradient(_: None, target: Target, position: Position) -> tuple[jax.Array, Position]:
-    return jax.value_and_grad(target.log_density)(position)
-
-
-def gradient(target: Target, position: Position) -> tuple[jax.Array, Position]:
-    """The log density and its gradient at one unconstrained position."""
-    return compiled(_gradient, target, position)(target, position)
-
-
-@jax.jit
-def inverse(target: Target, params: Params) -> Position:
-    """Map parameters to the unconstrained space."""
-    return target.transform.inverse(params)
-
-
-def timed_gradient(target: Target, position: Position) -> tuple[float, tuple[jax.Array, Position]]:
-    """Seconds for one gradient, the shortest of up to five runs; and its result."""
-    run = compiled(_gradient, target, position)
-    best, spent = np.inf, 0.0
-    result: tuple[jax.Array, Position] | None = None
-    for _ in range(5):
-        clock = time.perf_counter()
-        result = jax.block_until_ready(run(target, position))
-        took = time.perf_counter() - clock
-        best, spent = min(best, took), spent + took
-        if spent > 0.2:
-            break
-    assert result is not None
-    return best, result
-
-
-def row_values(target: Target, params: Params, batch: Data) -> jax.Array:
-    """The log likelihood of each row, for a model that defines it."""
-    assert target.log_likelihood is not None
-    return target.log_likelihood(params, batch)
 
 
 class Context:
@@ -175,8 +126,11 @@ class Context:
         predictive, prior = self.model.predictive, self.model.initializers.get("prior")
         if not isinstance(predictive, NetworkPredictive) or prior is None:
             return None
-        args = predictive, prior, jax.random.split(self.random(9), 32), self.few_rows["x"]
-        return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
+        seed = int(np.asarray(jax.random.key_data(self.random(9))).ravel()[-1])
+        keys = jax.random.split(jax.random.key(seed, impl="unsafe_rbg"), 32)  # quick to compile
+        args = predictive, prior, keys, self.few_rows["x"]
+        with quickly():
+            return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
 
     @property
     def few(self) -> str:
@@ -231,7 +185,9 @@ class Context:
         """The initial states, found in the way the call would find them."""
         chains = self.checked_chains
         tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
-        return initial.find(self.model, self.small, self.init, chains, self.chain_keys, tries=tries)
+        small = self.small
+        with quickly():
+            return initial.find(self.model, small, self.init, chains, self.chain_keys, tries=tries)
 
     def started(self, chain: int) -> Position:
         """The unconstrained position at which a chain starts."""

@@ -16,6 +16,7 @@ import numpy as np
 from crewel.checks.context import TOO_SLOW, Context
 from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.precision import precision
 from crewel.core.protocol import Position, Target
@@ -43,7 +44,7 @@ def _directions(context: Context, position: Position) -> tuple[list[tuple[str, .
     return [tuple(paths[leaf] for leaf in group) for group in groups], made
 
 
-@jax.jit
+@quick
 def _values(
     target: Target, position: Position, directions: Position, index: jax.Array, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:

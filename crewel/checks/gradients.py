@@ -8,7 +8,9 @@ import numpy as np
 
 from crewel.checks import blocked, trace
 from crewel.checks.blame import blame_gradient
-from crewel.checks.context import Context, gradient, row_values
+from crewel.checks.context import Context
+from crewel.checks.evaluate import gradient, row_values
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
@@ -105,7 +107,7 @@ def _emptied(context: Context) -> str:
     )
 
 
-@jax.jit
+@quick
 def _likelihood_gradient(target: Target, position: Position) -> Position:
     def total(position: Position):
         return jnp.sum(row_values(target, target.constrain(position), target.data))
@@ -180,7 +182,7 @@ def _faint(found: dict[str, np.ndarray]) -> list[str]:
     return [path for path, size in sizes.items() if size < FAINT * largest]
 
 
-@jax.jit
+@quick
 def _shifted(target: Target, position: Position, shift: Position, size: jax.Array) -> jax.Array:
     moved = jax.tree.map(lambda z, d: z + (size * d).astype(z.dtype), position, shift)
     return row_values(target, target.constrain(moved), target.data)

@@ -45,7 +45,7 @@ def under_prior(
     """Simulate from the prior.
 
     Args:
-        _: unused, see `crewel.checks.context.compiled`.
+        _: unused, see `crewel.checks.evaluate.compiled`.
         predictive: how the network predicts.
         prior: `key -> params`.
         keys: one per draw.

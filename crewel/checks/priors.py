@@ -10,6 +10,7 @@ import numpy as np
 
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
@@ -51,7 +52,7 @@ def _bijection(prior: Any) -> Any:
     return biject_to(prior.support)
 
 
-@jax.jit
+@quick
 def _both_ways(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any, Any, Any, Any]:
     """Test what the transform reaches against the priors' supports, and the reverse.
 
@@ -160,7 +161,7 @@ def split(context: Context) -> Check:
     )
 
 
-@jax.jit
+@quick
 def _along_ray(
     target: Target, position: Position, direction: Position, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:

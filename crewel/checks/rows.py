@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.checks import scaled, trace
-from crewel.checks.context import Context, row_values
+from crewel.checks.context import Context
+from crewel.checks.evaluate import row_values
 from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.precision import precision
 from crewel.core.protocol import Data, Position, Target
@@ -38,7 +40,7 @@ def _take(data: Data, first: int, last: int) -> Data:
     return jax.tree.map(lambda leaf: leaf[first:last], data)
 
 
-@jax.jit
+@quick
 def _likelihood(target: Target, position: Position) -> jax.Array:
     return row_values(target, target.constrain(position), target.data)
 
@@ -140,7 +142,7 @@ def _shuffled(context: Context, rows: int) -> np.ndarray:
     return np.roll(order, -1) if rows > 1 and order[0] == 0 else order
 
 
-@jax.jit
+@quick
 def _joint(target: Target, position: Position) -> jax.Array:
     return target.log_joint(target.constrain(position), target.data)
 
@@ -194,7 +196,7 @@ def summed(context: Context) -> Check:
     )
 
 
-@partial(jax.jit, static_argnums=2)
+@partial(quick, static_argnums=(2,))
 def _epoch(
     target: Target, position: Position, size: int
 ) -> tuple[jax.Array, Position, jax.Array, Position]:
