@@ -12,7 +12,8 @@ from crewel.core.text import names, number
 from crewel.likelihoods import COUNTS
 from crewel.posterior.predict import NetworkPredictive
 
-FAR = 1e3  # ratio of scales above which a prior has nothing to do with the targets
+LARGE = 100.0  # predictions over targets, above which a prior has nothing to do with the targets
+SMALL = 1e-3  # the same, below which it rules them out
 RARE = 0.02  # share of draws that may be invalid, by overflow or underflow
 SURE = 0.9  # share of predictions that are certain, above which a prior is saturated
 _NO_NETWORK = "The model does not predict `y` from rows of `x`, or its prior cannot be drawn from."
@@ -125,14 +126,14 @@ def scale(context: Context) -> Check:
     spread = np.abs(mean) if counts else np.sqrt((mean**2).reshape(len(mean), -1).mean(1))
     typical = float(np.median(spread))
     numbers = {"typical": typical, "targets": size}
-    if not np.isfinite(typical) or (size > 0 and typical > FAR * size):
+    if not np.isfinite(typical) or (size > 0 and typical > LARGE * size):
         return warned(
             f"Under the prior, predictions are typically {number(typical)}, but the targets are "
             f"about {number(size)}: the prior says almost nothing about functions of that size. "
             f"{advice}standardize `x` and `y`.{_inputs(x)}",
             **numbers,
         )
-    if typical > 0 and size > FAR * typical:
+    if 0 < typical < SMALL * size:
         return warned(
             f"Under the prior, predictions are typically {number(typical)}, but the targets are "
             f"about {number(size)}: the prior rules the targets out. Standardize `y`, or use a "

@@ -128,3 +128,13 @@ def test_bias_before_a_normalization_has_no_effect():
 def test_healthy_models_have_no_warning():
     report = network().debug(0, verbosity=0)
     assert report and not report.warned, (report.failed, report.warned)
+
+
+def test_rounding_of_single_precision_is_not_a_discontinuity():
+    # The second direction has a slope that differences of single precision do not resolve.
+    slopes, found = np.array([5.0, 0.01]), np.array([[5.0, 5.0], [0.01, 0.3]])
+    paths, ranges = [("a",), ("b",)], np.zeros((2, 2))
+    single = _judge(paths, slopes, found, ranges, "float32", " The model does not run in float64.")
+    assert single.status == "passed" and "along 1 random direction (float32)" in single.message
+    double = _judge(paths, slopes, found, ranges, "float64", "")
+    assert double.status == "warned" and "along `b` do not converge" in double.message
