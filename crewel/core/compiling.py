@@ -46,7 +46,7 @@ Options: TypeAlias = tuple[tuple[str, str | bool], ...]  # XLA's own, by name
 _EMITTERS: Options = (("xla_cpu_use_fusion_emitters", False),)
 _LEVEL: Options = (("xla_backend_optimization_level", "0"),)
 _QUICK = _LEVEL + (_EMITTERS if jax.__version__.startswith("0.10.") else ())
-_MANY = 1_000_000  # numbers in the arguments, above which optimized code saves time
+_MANY = 100_000  # numbers in the arguments, above which optimized code saves time
 _quick: ContextVar[bool] = ContextVar("quick", default=False)
 
 
@@ -82,7 +82,7 @@ class Program:
     def __init__(self, lowered: jax.stages.Lowered, options: Options = ()):
         """Hold a `jax.stages.Lowered`, and XLA's options, until `compile_all` needs them."""
         self.out_info = lowered.out_info
-        self._options = dict(options) or None
+        self._options = dict(options)
         cpu = jax.default_backend() == "cpu"
         self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: jax.stages.Lowered | None = lowered
@@ -93,7 +93,10 @@ class Program:
         """Compile, unless that has been done; a second thread waits for the first."""
         with self._lock:
             if self._lowered is not None:
-                self._executable = self._lowered.compile(self._options)
+                quick = self._options
+                self._executable = (
+                    self._lowered.compile(quick) if quick else self._lowered.compile()
+                )
                 self._lowered = None
 
     def __call__(self, *args: PyTree) -> PyTree:
