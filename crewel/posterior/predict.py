@@ -168,7 +168,7 @@ def row_log_prob(distribution: dist.Distribution, y: Array) -> jax.Array:
 
     Raises:
         ValueError: `y` does not have the shape of the distribution: it would be broadcast, and
-            each row be compared with every other.
+            each row be compared with every other; or the rows are the distribution's event.
     """
     if distribution.shape() != jnp.shape(y):
         hint = shape_hint(distribution.shape(), jnp.shape(y))
