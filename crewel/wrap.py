@@ -131,7 +131,12 @@ def wrap(
         log_likelihood=density.log_likelihood(training),
         gaussian_prior=priors.gaussian_prior(table, like),
         initializers=density.initializers(net, layout, table, like),
-        predictive=replace(predictive, kind=chosen.kind or found, rows=rows),
+        predictive=replace(
+            predictive,
+            kind=chosen.kind or found,
+            rows=rows,
+            together=_together(batch_stats, dropout),
+        ),
         latents=tuple(latents),
         priors=PriorTable({**inside, **latents}, _shapes(like)),
     )
@@ -166,6 +171,12 @@ def _mask(dropout: Seed) -> Key:
             "without it, dropout is off. The rate belongs to the network's layers."
         )
     return as_key(dropout)
+
+
+def _together(batch_stats: str | None, dropout: Any) -> str:
+    """The settings under which a row's density depends on its batch, in words."""
+    chosen = ["`batch_stats='per_draw'`"] if batch_stats == "per_draw" else []
+    return " and ".join(chosen + ([] if dropout is None else ["`dropout=`"]))
 
 
 def _transform(table: Mapping[str, Any], layout: Layout, test_point: Params) -> PyTree:

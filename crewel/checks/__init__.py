@@ -11,11 +11,14 @@ from crewel.checks import (
     differences,
     finite,
     gradients,
+    predictive,
     priors,
+    repeat,
     roundtrip,
     rows,
     shapes,
     starts,
+    targets,
 )
 from crewel.checks.context import Context
 from crewel.checks.report import Check
@@ -38,7 +41,8 @@ class Rule(NamedTuple):
 
 
 _SHAPES = ("test point", "structure", "log density shape")
-_VALUES = (*_SHAPES, "log density at test point")
+OF_MODEL = frozenset(_SHAPES)  # JAX raises here for what the model's own functions return
+_VALUES = (*_SHAPES, "same value twice", "log density at test point")
 _STARTS = (*_VALUES, "initial states", "log density at starts")
 _ROWS = (*_STARTS, "likelihood shape")
 _SLOPES = (*_STARTS, "gradient finite")
@@ -49,10 +53,12 @@ RULES: tuple[Rule, ...] = (
     Rule("test point", shapes.test_point),
     Rule("structure", shapes.structure, ("test point",)),
     Rule("log density shape", shapes.log_density, ("test point",)),
-    Rule("likelihood shape", broadcast.likelihood, ("test point",)),
-    Rule("broadcast", broadcast.outer_sum, _SHAPES),
+    Rule("same value twice", repeat.twice, ("test point",)),
+    Rule("likelihood shape", broadcast.likelihood, ("test point", "same value twice")),
+    Rule("broadcast", broadcast.outer_sum, (*_SHAPES, "same value twice")),
     Rule("priors", priors.assigned, ("test point",)),
-    Rule("log density at test point", finite.at_test_point, _SHAPES),
+    Rule("targets", targets.kind, ("test point", "likelihood shape")),
+    Rule("log density at test point", finite.at_test_point, (*_SHAPES, "same value twice")),
     Rule("initial states", starts.found, _VALUES),
     Rule("support of initial states", starts.support, (*_VALUES, "initial states")),
     Rule("log density at starts", finite.at_initial_states, (*_VALUES, "initial states")),
@@ -61,6 +67,9 @@ RULES: tuple[Rule, ...] = (
     Rule("parameters used", gradients.used, _SLOPES),
     Rule("parameters informed", gradients.informed, (*_SLOPES, "likelihood shape")),
     Rule("gradient norms", gradients.norms, (*_SLOPES, "parameters used")),
+    Rule("network inputs", predictive.inputs, _ROWS),
+    Rule("likelihood parameters", predictive.parameters, _ROWS),
+    Rule("prior predictive", predictive.scale, (*_ROWS, "network inputs", "likelihood parameters")),
     Rule("prior support", priors.support, (*_SHAPES, "priors")),
     Rule("prior and likelihood", priors.split, _ROWS),
     Rule("transform and inverse", roundtrip.round_trip, _STARTS),
@@ -68,6 +77,7 @@ RULES: tuple[Rule, ...] = (
     Rule("batches of chains", roundtrip.batches, _STARTS),
     Rule("rows independent", rows.independent, _ROWS),
     Rule("rows summed", rows.summed, _STARTS),
+    Rule("rows unscaled", rows.divided, (*_STARTS, "rows summed", "rows independent")),
     Rule("minibatches", rows.unbiased, (*_ROWS, "rows independent")),
     Rule("tails", priors.tails, (*_STARTS, "priors", "parameters used")),
     Rule("gradient and differences", differences.gradient, _SLOPES),

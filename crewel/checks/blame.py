@@ -10,6 +10,7 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.context import Context
+from crewel.checks.quick import quick
 from crewel.core.protocol import Data, Params, Position, Target
 from crewel.core.text import kind, number
 from crewel.core.trees import named_leaves
@@ -17,7 +18,7 @@ from crewel.core.trees import named_leaves
 SHOWN = 3  # rows that a message lists
 
 
-@jax.jit
+@quick
 def parts(target: Target, position: Position) -> dict[str, Any]:
     """The log density and the parts that the model defines; `likelihood` has shape `(N,)`."""
     params = target.constrain(position)
@@ -31,7 +32,7 @@ def parts(target: Target, position: Position) -> dict[str, Any]:
     return found
 
 
-@jax.jit
+@quick
 def _log_prob(prior: Any, value: Any) -> jax.Array:
     return prior.log_prob(value)
 
@@ -68,7 +69,7 @@ def _parameters(params: Params) -> list[str]:
 
 
 def _priors(context: Context, params: Params, value: Any) -> list[str]:
-    table, said = context.prior_table, []
+    table, said = context.priors_at(params), []
     leaves = named_leaves(params)
     for path, prior in (table or {}).items():
         if path not in leaves:

@@ -10,7 +10,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from crewel.checks.context import Context, timed_gradient
+from crewel.checks.context import Context
+from crewel.checks.evaluate import timed_gradient
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.compiling import home
 from crewel.core.options import backend_options

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
 import jax
 import numpy as np
 
-from crewel.core.compiling import compile_all, program
+from crewel.checks.evaluate import compiled, gradient, inverse, timed_gradient
+from crewel.checks.implied import under_prior
+from crewel.core.compiling import quickly
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
 from crewel.core.model_like import ModelLike
 from crewel.core.options import settings_of
 from crewel.core.protocol import Algorithm, Data, Key, Params, Position, PyTree, Seed, Target
 from crewel.core.trees import named_leaves
+from crewel.posterior.predict import NetworkPredictive
+from crewel.priors.hierarchical import given
+from crewel.priors.table import described
 from crewel.run import initial
 from crewel.run.call import Call
 
@@ -27,55 +31,6 @@ TOO_SLOW = (
     "The density is too slow to be evaluated this often. Data passed as `Model(..., data=...)` can "
     "be subsampled."
 )
-
-
-def compiled(fn: Callable[..., Any], *args: Any) -> Callable[..., Any]:
-    """Compile `fn` for arguments like these, or take it from the package's cache.
-
-    Args:
-        fn: a module-level function whose first argument is static and unused.
-        args: pytrees of arrays.
-    """
-    made = program(fn, None, *args)
-    compile_all(made)
-    return made
-
-
-def _gradient(_: None, target: Target, position: Position) -> tuple[jax.Array, Position]:
-    return jax.value_and_grad(target.log_density)(position)
-
-
-def gradient(target: Target, position: Position) -> tuple[jax.Array, Position]:
-    """The log density and its gradient at one unconstrained position."""
-    return compiled(_gradient, target, position)(target, position)
-
-
-@jax.jit
-def inverse(target: Target, params: Params) -> Position:
-    """Map parameters to the unconstrained space."""
-    return target.transform.inverse(params)
-
-
-def timed_gradient(target: Target, position: Position) -> tuple[float, tuple[jax.Array, Position]]:
-    """Seconds for one gradient, the shortest of up to five runs; and its result."""
-    run = compiled(_gradient, target, position)
-    best, spent = np.inf, 0.0
-    result: tuple[jax.Array, Position] | None = None
-    for _ in range(5):
-        clock = time.perf_counter()
-        result = jax.block_until_ready(run(target, position))
-        took = time.perf_counter() - clock
-        best, spent = min(best, took), spent + took
-        if spent > 0.2:
-            break
-    assert result is not None
-    return best, result
-
-
-def row_values(target: Target, params: Params, batch: Data) -> jax.Array:
-    """The log likelihood of each row, for a model that defines it."""
-    assert target.log_likelihood is not None
-    return target.log_likelihood(params, batch)
 
 
 class Context:
@@ -102,6 +57,12 @@ class Context:
         self.family = MCMC if row is None else row.family
         self.settings = dict(MCMC.settings) if row is None else settings_of(row)
         self.call: Call | None = None
+
+    @property
+    def functions(self) -> list[Any]:
+        """What holds the user's own functions, for `crewel.checks.lines.explain`."""
+        likelihood = getattr(self.model.predictive, "likelihood", None)
+        return [self.target.log_joint, self.target.log_likelihood, likelihood]
 
     def random(self, use: int) -> jax.Array:
         """A PRNG key for one use, different from the keys of the chains."""
@@ -150,6 +111,26 @@ class Context:
     def gradient_seconds(self) -> float:
         """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
         return self._small[2]
+
+    @cached_property
+    def few_rows(self) -> Data:
+        """Random rows of the data, at most 64; the model must hold its data."""
+        seed = np.asarray(jax.random.key_data(self.random(8))).ravel()
+        order = np.random.default_rng(seed).permutation(self.num_data)
+        chosen = np.sort(order[:64])
+        return jax.tree.map(lambda leaf: leaf[chosen], self.model.data)
+
+    @cached_property
+    def implied(self) -> dict[str, Any] | None:
+        """What the prior implies at `few_rows`, see `implied.under_prior`; `None` if unknown."""
+        predictive, prior = self.model.predictive, self.model.initializers.get("prior")
+        if not isinstance(predictive, NetworkPredictive) or prior is None:
+            return None
+        seed = int(np.asarray(jax.random.key_data(self.random(9))).ravel()[-1])
+        keys = jax.random.split(jax.random.key(seed, impl="unsafe_rbg"), 32)  # quick to compile
+        args = predictive, prior, keys, self.few_rows["x"]
+        with quickly():
+            return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
 
     @property
     def few(self) -> str:
@@ -204,7 +185,9 @@ class Context:
         """The initial states, found in the way the call would find them."""
         chains = self.checked_chains
         tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
-        return initial.find(self.model, self.small, self.init, chains, self.chain_keys, tries=tries)
+        small = self.small
+        with quickly():
+            return initial.find(self.model, small, self.init, chains, self.chain_keys, tries=tries)
 
     def started(self, chain: int) -> Position:
         """The unconstrained position at which a chain starts."""
@@ -249,8 +232,25 @@ class Context:
         _, found = self._small[3]
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
-    @property
+    def priors_at(self, params: Params) -> dict[str, Any] | None:
+        """Distribution by path, or `None` if the model has no table of priors.
+
+        Args:
+            params: constrained parameters; hierarchical priors are given their latents.
+        """
+        if self.model.priors is None:
+            return None
+        values = named_leaves(params)
+        return {path: given(prior, values) for path, prior in self.model.priors.items()}
+
+    @cached_property
     def prior_table(self) -> dict[str, Any] | None:
-        """Distribution by path, or `None` if the model has no table of priors."""
-        priors = self.model.priors
-        return None if priors is None else dict(priors)
+        """The priors at the test point; see `priors_at`."""
+        return self.priors_at(self.model.test_point)
+
+    @cached_property
+    def prior_texts(self) -> dict[str, str]:
+        """The priors in words, by path; empty if the model has no table of priors."""
+        leaves = named_leaves(self.model.test_point)
+        shapes = {path: tuple(leaf.shape) for path, leaf in leaves.items()}
+        return {p: described(prior, shapes) for p, prior in (self.model.priors or {}).items()}

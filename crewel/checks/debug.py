@@ -9,16 +9,15 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks import RULES, Rule
+from crewel.checks import OF_MODEL, RULES, Rule
 from crewel.checks.context import Context
-from crewel.checks.lines import explain
+from crewel.checks.lines import by_check, explain, said
 from crewel.checks.report import Check as Check
 from crewel.checks.report import DebugReport as DebugReport
 from crewel.checks.report import Leaf, Writer
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Algorithm, Seed
 from crewel.core.trees import named_leaves
-from crewel.priors.table import describe
 
 
 def debug(
@@ -34,7 +33,8 @@ def debug(
     """Run every check on a model and, given an algorithm, on a call to it.
 
     Cheap checks run first. A check that depends on one that failed is skipped, and says so. On
-    data with many rows, expensive checks use a random subsample, and say so.
+    data with many rows, expensive checks use a random subsample, and say so. A check that takes
+    longer than 2 s is named on the standard error stream while it runs.
 
     Args:
         model: a `Model`.
@@ -77,7 +77,8 @@ entries are independent.'
     for rule in RULES:
         if rule.call and row is None:
             continue
-        check = _run(rule, context, broken, catch_exceptions)
+        with writer.running(rule.name, (rule.check.__doc__ or "").partition("\n")[0]):
+            check = _run(rule, context, broken, catch_exceptions)
         if check.status == "failed" or check.details.get("because"):
             broken.add(rule.name)
         checks[rule.name] = check
@@ -97,12 +98,20 @@ def _run(rule: Rule, context: Context, broken: set[str], catch_exceptions: bool)
     except Exception as error:
         if not catch_exceptions:
             raise
-        return Check(rule.name, "failed", explain(error), {"exception": error})
+        if by_check(error) and rule.name not in OF_MODEL:
+            message = (
+                f"Not completed: this check stopped with an exception of its own, {said(error)} "
+                "That is a mistake in Crewel and says nothing about the model; please report it. "
+                "`catch_exceptions=False` shows the traceback."
+            )
+            return Check(rule.name, "warned", message, {"exception": error, "because": "itself"})
+        text = explain(error, context.functions)
+        return Check(rule.name, "failed", text, {"exception": error})
 
 
 def _leaves(context: Context, broken: set[str]) -> tuple[Leaf, ...]:
     """The table of parameters, with gradients if the log density could be evaluated."""
-    table, norms = context.prior_table or {}, {}
+    norms: dict[str, float] = {}
     if not broken & {"test point", "structure", "log density shape", "log density at test point"}:
         for path, leaf in context.test_gradient.items():
             norms[path] = float(np.linalg.norm(np.asarray(leaf, np.float64)))
@@ -118,7 +127,7 @@ def _leaves(context: Context, broken: set[str]) -> tuple[Leaf, ...]:
                 max=float(values.max(initial=-np.inf)),
                 non_finite=int((~np.isfinite(values)).sum()),
                 gradient_norm=norms.get(path),
-                prior=describe(table[path]) if path in table else "",
+                prior=context.prior_texts.get(path, ""),
             )
         )
     return tuple(made)

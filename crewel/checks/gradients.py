@@ -6,14 +6,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks import trace
+from crewel.checks import blocked, trace
 from crewel.checks.blame import blame_gradient
-from crewel.checks.context import Context, gradient, row_values
+from crewel.checks.context import Context
+from crewel.checks.evaluate import gradient, row_values
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import named_leaves
+from crewel.posterior.predict import NetworkPredictive
 
+ROWS = 64  # rows on which the operations on the inputs are evaluated
+FAINT = 1e-5  # of the largest gradient: a smaller one may be rounding
 RATIO = 1e6  # largest over smallest gradient norm: above it no step size suits all leaves
 
 
@@ -62,16 +67,47 @@ def used(context: Context) -> Check:
         there = named_leaves(gradient(target, context.generic_position)[1])
         zero = [path for path in zero if not np.any(np.asarray(there[path]))]
     if zero:
+        stops = _stops(trace.flatten(target.log_density, position), zero, paths)
+        why = stops or (
+            " Look for a `stop_gradient`, rounding, or units that are inactive for all data."
+        )
         return failed(
             f"The gradient with respect to {names(zero)} is exactly zero at every initial state"
-            f"{context.note}, although the density uses it. Look for a `stop_gradient`, rounding, "
-            "or units that are inactive for all data.",
+            f"{context.note}, although the density uses it.{why}",
             leaves=zero,
         )
     return passed(f"{count(len(paths), 'leaf')} in use.")
 
 
-@jax.jit
+def _stops(flat: trace.Flat, leaves: list[str], paths: list[str]) -> str:
+    """The operation at which the gradients of leaves end, in a sentence; empty if there is none."""
+    ends = [op for path in leaves for op in blocked.gradient_stops(flat, paths.index(path))]
+    if not ends:
+        return ""
+    return (
+        f" The derivative of {blocked.named(ends)}, is zero. Use a smooth function instead, e.g. "
+        "probabilities instead of `argmax`, or keep this parameter out of the sampled ones."
+    )
+
+
+def _emptied(context: Context) -> str:
+    """The operation that makes the network's inputs zero, in a sentence; empty if none does."""
+    predictive, data = context.model.predictive, context.model.data
+    if not isinstance(predictive, NetworkPredictive) or not isinstance(data, dict):
+        return ""
+    x = jax.tree.map(lambda leaf: leaf[:ROWS], data["x"])
+    flat = trace.flatten(predictive.apply, context.model.test_point, x)
+    leaves = jax.tree.leaves(x)
+    op = blocked.made_zero(flat, dict(zip(flat.inputs[-len(leaves) :], leaves, strict=True)))
+    if op is None:
+        return ""
+    return (
+        f" The inputs are zero for all rows after {blocked.named([op])}. Division of integers "
+        "rounds: convert to floats first and use `/`."
+    )
+
+
+@quick
 def _likelihood_gradient(target: Target, position: Position) -> Position:
     def total(position: Position):
         return jnp.sum(row_values(target, target.constrain(position), target.data))
@@ -92,7 +128,8 @@ def informed(context: Context) -> Check:
     def likelihood(position: Position):
         return row_values(target, target.constrain(position), target.data)
 
-    uses = trace.used_inputs(trace.flatten(likelihood, context.position))
+    flat = trace.flatten(likelihood, context.position)
+    uses = trace.used_inputs(flat)
     unused = [path for path, is_used in zip(found, uses, strict=True) if not is_used]
     if unused:
         return warned(
@@ -103,16 +140,67 @@ def informed(context: Context) -> Check:
             zero_share=share,
         )
     if silent:
+        why = _stops(flat, silent, list(found)) or _emptied(context)
+        if not why and _normalized(context) and _invariant(context, silent):
+            why = _NO_EFFECT
+        why = why or (
+            " Units are inactive (a dead ReLU layer) or saturated for all data, so the data cannot "
+            "inform it. Scale the inputs, change the prior or the initial values of the biases, or "
+            "use another activation, e.g. `tanh` or `silu`."
+        )
         return warned(
             f"The likelihood's gradient with respect to {names(silent)} is exactly zero at every "
-            f"initial state{context.note}, although the likelihood uses it: units are inactive "
-            "(a dead ReLU layer) or saturated for all data, so the data cannot inform it. Scale "
-            "the inputs, change the prior or the initial values of the biases, or use another "
-            "activation, e.g. `tanh` or `silu`.",
+            f"initial state{context.note}, although the likelihood uses it.{why}",
             leaves=silent,
             zero_share=share,
         )
-    return passed("The likelihood depends on every leaf.", zero_share=share)
+    text = "The likelihood depends on every leaf."
+    faint = [path for path in _faint(found) if _invariant(context, [path])]
+    if faint:
+        text = f"The likelihood depends on every leaf but {names(faint)}.{_NO_EFFECT}"
+        if _normalized(context):
+            return warned(text, leaves=faint, zero_share=share)
+    return passed(text, zero_share=share)
+
+
+_NO_EFFECT = (
+    " Any shift of it leaves the likelihood the same, so its posterior is its prior. That is "
+    "harmless, but it slows some samplers. It is expected of a bias before a normalization, which "
+    "subtracts it again (use `use_bias=False` there), and of the key bias of attention."
+)
+
+
+def _normalized(context: Context) -> bool:
+    """Whether the network computes the statistics of each batch."""
+    return "batch_stats" in getattr(context.model.predictive, "together", "")
+
+
+def _faint(found: dict[str, np.ndarray]) -> list[str]:
+    """The leaves whose gradients could be nothing but rounding, next to those of the others."""
+    sizes = {p: float(np.abs(leaf.astype(np.float64)).max(initial=0)) for p, leaf in found.items()}
+    largest = max(sizes.values(), default=0.0)
+    return [path for path, size in sizes.items() if size < FAINT * largest]
+
+
+@quick
+def _shifted(target: Target, position: Position, shift: Position, size: jax.Array) -> jax.Array:
+    moved = jax.tree.map(lambda z, d: z + (size * d).astype(z.dtype), position, shift)
+    return row_values(target, target.constrain(moved), target.data)
+
+
+def _invariant(context: Context, paths: list[str]) -> bool:
+    """Whether a random shift of these leaves leaves the likelihood of every row as it is."""
+    position = context.generic_position
+    normal = context.normal(7, position)
+    kept = [path in paths for path in named_leaves(position)]
+    leaves, structure = jax.tree.flatten(normal)
+    shift = structure.unflatten([d if k else 0 * d for d, k in zip(leaves, kept, strict=True)])
+    before, *after = (
+        np.asarray(_shifted(context.small, position, shift, np.float32(size)), np.float64)
+        for size in (0.0, 1.0, -10.0)
+    )
+    tolerance = 1e-4 * np.abs(before).max(initial=1e-6)
+    return all(bool((np.abs(one - before) < tolerance).all()) for one in after)
 
 
 def norms(context: Context) -> Check:
@@ -124,6 +212,12 @@ def norms(context: Context) -> Check:
     }
     if not found:
         return skipped("Every gradient is zero.")
+    if max(found.values()) > RATIO * min(found.values()):
+        # Chains of networks start at the mode of the prior. There, only rounding is left of the
+        # gradient of a leaf without effect on the likelihood, such as the key bias of attention.
+        there = named_leaves(gradient(context.small, context.generic_position)[1])
+        for path, size in found.items():
+            found[path] = max(size, float(np.linalg.norm(np.asarray(there[path], np.float64))))
     large, small = max(found, key=found.__getitem__), min(found, key=found.__getitem__)
     ratio = found[large] / found[small]
     text = (

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import linecache
 import sysconfig
 from collections.abc import Iterable
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from crewel.adapters import ALGORITHMS
+from crewel.core import compiling
 
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 _CHECKS = str(Path(__file__).resolve().parent)
+_COMPILING = str(Path(compiling.__file__).resolve())
 _STANDARD = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib")}
 # Beside the backends.
 _LIBRARIES = {
@@ -92,15 +96,34 @@ def _hidden(file: str) -> bool:
     return file.startswith((_PACKAGE, "<")) or package is None or package in ("jax", "jaxlib")
 
 
-def of_exception(error: BaseException) -> Line | None:
-    """The user's line that raised an exception, or that called the library that raised it."""
+def _frames(error: BaseException) -> list[Line]:
+    """The lines of an exception's traceback, from the innermost outwards."""
     frames = []
     trace = error.__traceback__
     while trace is not None:
         code = trace.tb_frame.f_code
         frames.append(Line(code.co_filename, trace.tb_lineno, code.co_name))
         trace = trace.tb_next
-    return innermost(reversed(frames))
+    return frames[::-1]
+
+
+def of_exception(error: BaseException) -> Line | None:
+    """The user's line that raised an exception, or that called the library that raised it."""
+    return innermost(_frames(error))
+
+
+def by_check(error: BaseException) -> bool:
+    """Whether a check itself raised an exception, rather than the model that it called.
+
+    The code that counts is the innermost that belongs to the user or to Crewel: other libraries
+    raise what their callers cause.
+    """
+    for line in _frames(error):
+        if line.file == _COMPILING:  # it raises what the arguments of its callers cause
+            continue
+        if line.file.startswith(_PACKAGE) or not is_library(line.file):
+            return line.file.startswith(_CHECKS)
+    return False
 
 
 def of_equation(eqn: Any) -> Line | None:
@@ -127,13 +150,54 @@ _HINTS = {
 }
 
 
-def explain(error: BaseException) -> str:
-    """An exception in one paragraph: its type, first paragraph, the user's line, and a hint."""
-    kind = type(error).__name__
-    text = str(error).strip().split("\n\n")[0]
-    text = " ".join(text.split())
+def said(error: BaseException) -> str:
+    """An exception's type and its first paragraph, at most 300 characters."""
+    text = " ".join(str(error).strip().split("\n\n")[0].split())
     text = text if len(text) <= 300 else text[:300].rsplit(" ", 1)[0] + " ..."
+    return f"{type(error).__name__}: {text}"
+
+
+def explain(error: BaseException, model: object = None) -> str:
+    """An exception in one paragraph: its type, first paragraph, the user's line, and a hint.
+
+    Args:
+        error: the exception.
+        model: a pytree that holds the user's functions. If a library raised the exception after
+            they had returned, none of their lines is in the traceback; the last of them is named.
+    """
+    kind = type(error).__name__
     hint = f" {_HINTS[kind]}" if kind in _HINTS else ""
     line = of_exception(error)
     where = f" At {line}." if line else ""
-    return f"{kind}: {text}{where}{hint}"
+    if line is not None and is_library(line.file):
+        made = users_functions(model)
+        where = f" In what is built by {made[-1]}." if made else where
+    return f"{said(error)}{where}{hint}"
+
+
+def users_functions(model: object) -> list[Line]:
+    """The first lines of the user's own functions in a pytree of `jax.tree_util.Partial`."""
+    found: dict[int, Line] = {}
+    seen: dict[int, Any] = {}  # holds what was seen, or Python would use its number again
+
+    def look(value: Any, depth: int) -> None:
+        if id(value) in seen or depth > 40:
+            return
+        seen[id(value)] = value
+        code = getattr(inspect.unwrap(value), "__code__", None) if callable(value) else None
+        if code is not None and not is_library(code.co_filename):
+            line = Line(code.co_filename, code.co_firstlineno, code.co_name)
+            found.setdefault(id(code), line)
+        elif isinstance(value, list | tuple):
+            for part in value:
+                look(part, depth + 1)
+        elif isinstance(value, dict):
+            for part in value.values():
+                look(part, depth + 1)
+        elif isinstance(value, functools.partial):
+            look((value.func, value.args, value.keywords), depth + 1)
+        elif is_dataclass(value) or type(value).__module__.startswith("crewel."):
+            look(list(getattr(value, "__dict__", {}).values()), depth + 1)
+
+    look(model, 0)
+    return list(found.values())

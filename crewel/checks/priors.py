@@ -10,11 +10,11 @@ import numpy as np
 
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
 from crewel.core.text import count, names, number
 from crewel.core.trees import leaf_paths, named_leaves
-from crewel.priors.table import describe
 
 DRAWS = 64
 FAR = (10.0, 20.0, 40.0, 80.0, 1e4, 1e6, 1e8)  # distances along a ray; `exp` overflows at 89
@@ -41,7 +41,7 @@ def assigned(context: Context) -> Check:
             "normalized, and perhaps the posterior cannot either. Use a proper prior.",
             leaves=improper,
         )
-    said = {path: describe(table[path]) for path in paths}
+    said = {path: context.prior_texts[path] for path in paths}
     different = count(len(set(said.values())), "prior")
     return passed(f"{different} for {count(len(paths), 'leaf')}.", priors=said)
 
@@ -52,7 +52,7 @@ def _bijection(prior: Any) -> Any:
     return biject_to(prior.support)
 
 
-@jax.jit
+@quick
 def _both_ways(target: Target, table: Any, normals: Any, inside: Any) -> tuple[Any, Any, Any, Any]:
     """Test what the transform reaches against the priors' supports, and the reverse.
 
@@ -99,7 +99,7 @@ def support(context: Context) -> Check:
             wrong = values[~inside] if inside.shape == values.shape else values
             return failed(
                 f"`{path}` takes values such as {number(wrong.ravel()[0])}, outside the support of "
-                f"its prior {describe(table[path])}: the density there is zero or meaningless. "
+                f"its prior {context.prior_texts[path]}: the density there is zero or meaningless. "
                 f"Constrain the leaf with `{_spell(table[path].support)}` in `transform_fn`.",
                 leaf=path,
             )
@@ -109,9 +109,9 @@ def support(context: Context) -> Check:
         if share > 0.05:
             return failed(
                 f"The transform does not reach all of the support of `{path}`'s prior, "
-                f"{describe(table[path])}: it misses {number(leaf[lost].ravel()[0])}, for example, "
-                "so the prior is truncated. Constrain the leaf with the prior's own support, "
-                f"`{_spell(table[path].support)}`, in `transform_fn`.",
+                f"{context.prior_texts[path]}: it misses {number(leaf[lost].ravel()[0])}, for "
+                "example, so the prior is truncated. Constrain the leaf with the prior's own "
+                f"support, `{_spell(table[path].support)}`, in `transform_fn`.",
                 leaf=path,
             )
     return passed("Each prior's support is exactly what the transform reaches.")
@@ -161,7 +161,7 @@ def split(context: Context) -> Check:
     )
 
 
-@jax.jit
+@quick
 def _along_ray(
     target: Target, position: Position, direction: Position, distances: jax.Array
 ) -> tuple[jax.Array, jax.Array]:

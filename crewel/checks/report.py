@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import html
 import math
+import sys
 import textwrap
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,6 +20,7 @@ from crewel.core import text
 MARKS = {"passed": "✓", "failed": "×", "warned": "!", "skipped": "–"}
 _NAME = 30  # columns of a check's name
 _LINE = 100
+PATIENCE = 2.0  # seconds after which a check that is still running is named
 
 
 @dataclass(frozen=True)
@@ -237,6 +241,27 @@ class Writer:
         """Print what is checked."""
         if self.verbosity >= 2:
             self.printer(subject)
+
+    @contextmanager
+    def running(self, name: str, what: str) -> Generator[None]:
+        """Say on the standard error stream which check runs, if it takes longer than `PATIENCE`.
+
+        Args:
+            name: the check.
+            what: what it looks for.
+        """
+
+        def say() -> None:
+            print(f"... still running `{name}`: {what}", file=sys.stderr, flush=True)
+
+        timer = threading.Timer(PATIENCE, say)
+        timer.daemon = True
+        if self.verbosity:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def check(self, check: Check) -> None:
         """Print one outcome."""

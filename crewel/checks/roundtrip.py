@@ -11,6 +11,7 @@ from jax.flatten_util import ravel_pytree
 
 from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
 from crewel.core.text import number
@@ -20,7 +21,7 @@ from crewel.transforms.widen import as_given
 FULL = 256  # dimensions up to which the full Jacobian is computed
 
 
-@jax.jit
+@quick
 def _round_trip(target: Target, position: Position) -> tuple[Any, Any, Any, Any]:
     transform = as_given(target).transform  # at the precision of the position
     params = transform.forward(position)
@@ -58,7 +59,7 @@ def round_trip(context: Context) -> Check:
     return passed(f"The round trip is {text}.", error=worst)
 
 
-@jax.jit
+@quick
 def _diagonal(target: Target, position: Position, probe: Position) -> tuple[Any, Any, Any, Any]:
     """`log_det`, the Jacobian times ones, the Jacobian times `probe`, and `probe`."""
     transform = as_given(target).transform
@@ -69,7 +70,7 @@ def _diagonal(target: Target, position: Position, probe: Position) -> tuple[Any,
     return transform.log_det(position), diagonal, probed, probe
 
 
-@jax.jit
+@quick
 def _full(target: Target, position: Position) -> jax.Array:
     flat, unravel = ravel_pytree(position)
     forward = as_given(target).transform.forward
@@ -138,7 +139,7 @@ def _compare(context: Context, position: Position) -> tuple[float, float, float]
     return claimed, float(np.linalg.slogdet(jacobian)[1]), float(sizes.sum())
 
 
-@jax.jit
+@quick
 def _batched(target: Target, positions: Position) -> tuple[Any, Any]:
     return jax.vmap(target.transform.forward)(positions), jax.vmap(target.log_density)(positions)
 

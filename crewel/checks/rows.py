@@ -8,9 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks.context import Context, row_values
+from crewel.checks import scaled, trace
+from crewel.checks.context import Context
+from crewel.checks.evaluate import row_values
 from crewel.checks.float64 import widen
-from crewel.checks.report import Check, failed, passed, skipped
+from crewel.checks.lines import explain
+from crewel.checks.quick import quick
+from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.precision import precision
 from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number
@@ -36,7 +40,7 @@ def _take(data: Data, first: int, last: int) -> Data:
     return jax.tree.map(lambda leaf: leaf[first:last], data)
 
 
-@jax.jit
+@quick
 def _likelihood(target: Target, position: Position) -> jax.Array:
     return row_values(target, target.constrain(position), target.data)
 
@@ -47,15 +51,29 @@ def independent(context: Context) -> Check:
         return skipped("The model has no pointwise `log_likelihood`.")
     if context.num_data < 2:
         return skipped("There is only one row.")
+    if _chosen(context):
+        return skipped(_chosen(context))
     target = _rows(context, BATCH * BATCHES)
     rows = target.num_data
     half = rows // 2
+    chosen = _shuffled(context, rows)[:half]
     position = context.generic_position
-    together = np.asarray(_likelihood(target, position), np.float64)
-    part = target.exactly(_take(target.data, 0, half))
-    alone = np.asarray(_likelihood(part, position), np.float64)
-    scale = np.abs(together).max(initial=1e-6)
-    off = np.abs(together[:half] - alone)
+    whole = np.asarray(_likelihood(target, position), np.float64)
+    part = target.exactly(jax.tree.map(lambda leaf: leaf[chosen], target.data))
+    captured = (
+        f"The log likelihood ignores the batch that it is given: for {half} of {rows} rows it "
+        "{}. It uses data from outside, perhaps in a closure or a global variable. Take the data "
+        "from its argument, `batch`, or every minibatch would count as all the data."
+    )
+    try:
+        alone = np.asarray(_likelihood(part, position), np.float64)
+    except (TypeError, ValueError) as error:
+        return failed(captured.format(f"raises {explain(error, context.functions)}"))
+    if alone.shape != (half,):
+        return failed(captured.format(f"has shape {alone.shape}, not ({half},)"), shape=alone.shape)
+    together = whole[chosen]
+    scale = np.abs(whole).max(initial=1e-6)
+    off = np.abs(together - alone)
     if (off > _tolerance(context) * scale).any():
         row = int(off.argmax())
         twice = np.asarray(_likelihood(_repeat(part, 2), position), np.float64)[:half]
@@ -71,19 +89,60 @@ def independent(context: Context) -> Check:
             )
         else:
             why = (
-                "It depends on the other rows, as with batch normalization or a mean or scale of "
-                "the batch. Compute these statistics once, outside the model."
+                "It depends on the other rows or on their order, as with batch normalization, a "
+                "mean or scale of the batch, `cumsum`, or `x[0]` in place of each row. Compute "
+                "statistics of the data once, outside the model."
             )
         return failed(
             f"The log likelihood of one row is {number(together[row])} in a batch of {rows} rows, "
             f"but {number(alone[row])} in a batch of {half}. {why}",
-            together=together[:half],
+            together=together,
             alone=alone,
+            rows=chosen,
         )
-    return passed(f"A row's log likelihood is the same in batches of {rows} and {half} rows.")
+    return passed(
+        f"A row's log likelihood is the same in batches of {rows} and {half} random rows."
+    )
 
 
-@jax.jit
+def divided(context: Context) -> Check:
+    """The log likelihood is not divided by the number of rows."""
+    target, params = context.target, context.model.test_point
+    if not context.num_data:
+        return skipped("The model does not hold its data.")
+    if context.num_data < 5:
+        return skipped("There are too few rows to recognize their number.")
+    fns = [target.log_joint, *([target.log_likelihood] if target.log_likelihood else [])]
+    for fn in fns:
+        op = scaled.by_inverse(trace.flatten(fn, params, target.data), context.num_data)
+        if op is not None:
+            line = op.line()
+            return warned(
+                f"The log likelihood is divided by {context.num_data:,}, the number of rows"
+                f"{f', at {line}' if line else ''}: all the data then count as one row, and the "
+                "posterior is close to the prior. A mean is right for a loss; a log density needs "
+                "the sum.",
+            )
+    return passed(f"No term is divided by {context.num_data:,}, the number of rows.")
+
+
+def _chosen(context: Context) -> str:
+    """Why rows that depend on each other are no mistake; empty if the user did not ask for it."""
+    together = getattr(context.model.predictive, "together", "")
+    return together and (
+        f"With {together}, the rows of a batch depend on each other, as you chose: minibatches are "
+        "an approximation, while algorithms that see all rows sample the exact posterior."
+    )
+
+
+def _shuffled(context: Context, rows: int) -> np.ndarray:
+    """The rows in a random order that does not begin with the first."""
+    seed = np.asarray(jax.random.key_data(context.random(6))).ravel()
+    order = np.random.default_rng(seed).permutation(rows)
+    return np.roll(order, -1) if rows > 1 and order[0] == 0 else order
+
+
+@quick
 def _joint(target: Target, position: Position) -> jax.Array:
     return target.log_joint(target.constrain(position), target.data)
 
@@ -137,7 +196,7 @@ def summed(context: Context) -> Check:
     )
 
 
-@partial(jax.jit, static_argnums=2)
+@partial(quick, static_argnums=(2,))
 def _epoch(
     target: Target, position: Position, size: int
 ) -> tuple[jax.Array, Position, jax.Array, Position]:
@@ -168,6 +227,8 @@ def unbiased(context: Context) -> Check:
         return skipped(_NO_SPLIT)
     if context.num_data < 4:
         return skipped("There are too few rows for minibatches.")
+    if _chosen(context):
+        return skipped(_chosen(context))
     size = min(BATCH, context.num_data // 2)
     target = _rows(context, size * min(BATCHES, context.num_data // size))
     count = target.num_data // size

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from crewel.checks.context import Context
+from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.protocol import Params, Target
 from crewel.core.text import name_chains, names, number
@@ -63,7 +64,7 @@ def _chains(bad: np.ndarray) -> str:
     return name_chains(np.flatnonzero(bad).tolist(), len(bad))
 
 
-@jax.jit
+@quick
 def _round_trip(target: Target, params: Params) -> Params:
     return jax.vmap(lambda p: target.transform.forward(target.transform.inverse(p)))(params)
 

@@ -10,8 +10,10 @@ import gc
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -39,6 +41,36 @@ _HANGS = (0, 6) <= tuple(map(int, jax.__version__.split(".")[:2])) < (0, 12)
 _BATCHED = re.compile(r'custom_call @lapack_\w+.*num_batch_dims = "[1-9]')
 
 
+Options: TypeAlias = tuple[tuple[str, str | bool], ...]  # XLA's own, by name
+# On JAX 0.10, the emitters of fused loops are slow to compile; 0.5 and 0.12 have no such option.
+_EMITTERS: Options = (("xla_cpu_use_fusion_emitters", False),)
+_LEVEL: Options = (("xla_backend_optimization_level", "0"),)
+_QUICK = _LEVEL + (_EMITTERS if jax.__version__.startswith("0.10.") else ())
+_MANY = 100_000  # numbers in the arguments, above which optimized code saves time
+_quick: ContextVar[bool] = ContextVar("quick", default=False)
+
+
+@contextmanager
+def quickly() -> Generator[None]:
+    """Make programs that run a few times only: most of compiling is XLA's optimizations."""
+    token = _quick.set(True)
+    try:
+        yield
+    finally:
+        _quick.reset(token)
+
+
+def quick_options(args: PyTree) -> Options:
+    """The options of XLA that compile fast, for arguments on which slow code does not matter.
+
+    Examples:
+        >>> quick_options(jax.ShapeDtypeStruct((10_000_000,), float))
+        ()
+    """
+    many = sum(getattr(leaf, "size", 1) for leaf in jax.tree.leaves(args)) > _MANY
+    return () if many or jax.default_backend() != "cpu" else _QUICK
+
+
 class Program:
     """A traced function: the shapes of its outputs, and the executable once it is compiled.
 
@@ -47,9 +79,10 @@ class Program:
         alone: whether it must not run at the same time as another program.
     """
 
-    def __init__(self, lowered: jax.stages.Lowered):
-        """Hold a `jax.stages.Lowered` until `compile_all` asks for the executable."""
+    def __init__(self, lowered: jax.stages.Lowered, options: Options = ()):
+        """Hold a `jax.stages.Lowered`, and XLA's options, until `compile_all` needs them."""
         self.out_info = lowered.out_info
+        self._options = dict(options)
         cpu = jax.default_backend() == "cpu"
         self.alone = cpu and _HANGS and bool(_BATCHED.search(lowered.as_text()))
         self._lowered: jax.stages.Lowered | None = lowered
@@ -60,7 +93,10 @@ class Program:
         """Compile, unless that has been done; a second thread waits for the first."""
         with self._lock:
             if self._lowered is not None:
-                self._executable = self._lowered.compile()
+                quick = self._options
+                self._executable = (
+                    self._lowered.compile(quick) if quick else self._lowered.compile()
+                )
                 self._lowered = None
 
     def __call__(self, *args: PyTree) -> PyTree:
@@ -120,13 +156,14 @@ def program(fn: Callable[..., PyTree], static: Hashable, *args: PyTree) -> Progr
         args: pytrees of arrays, or of `jax.ShapeDtypeStruct`.
     """
     settings = tuple(str(getattr(jax.config, name)) for name in _SETTINGS)
-    key = (fn, static, _signature(args), settings)
+    options = quick_options(args) if _quick.get() else ()
+    key = (fn, static, _signature(args), settings, options)
     with _lock:
         if key in _programs:
             _programs.move_to_end(key)
             return _programs[key]
     # Without the lock: the user's code may call Crewel again, and other threads may trace too.
-    traced = Program(jax.jit(fn, static_argnums=0).lower(static, *args))
+    traced = Program(jax.jit(fn, static_argnums=0).lower(static, *args), options)
     with _lock:
         found = _programs.setdefault(key, traced)  # of two threads, the first to finish wins
         _programs.move_to_end(key)

@@ -27,7 +27,7 @@ from crewel.posterior.over_draws import over_draws
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["apply", "likelihood", "rebuild"],
-    meta_fields=["kind", "rows"],
+    meta_fields=["kind", "rows", "together"],
 )
 @dataclass(frozen=True)
 class NetworkPredictive:
@@ -39,6 +39,8 @@ class NetworkPredictive:
         rebuild: `params ->` the network's library's own object, or `None`.
         kind: what `y` is: `"classes"`, `"counts"` or `"values"`.
         rows: the format of a row of `x`, with which new rows are compared; `None`: they are not.
+        together: the settings, in words, under which the density sees the rows of a batch
+            together, as the user chose; empty if each row stands alone.
     """
 
     apply: Callable[[Params, PyTree], PyTree]
@@ -46,6 +48,7 @@ class NetworkPredictive:
     rebuild: Callable[[Params], Any] | None = None
     kind: str = "values"
     rows: RowFormat | None = None
+    together: str = ""
 
     def read(self, x: PyTree, params: Params) -> PyTree:
         """New rows as arrays, the columns of a data frame in the order of the training frame.
@@ -165,7 +168,7 @@ def row_log_prob(distribution: dist.Distribution, y: Array) -> jax.Array:
 
     Raises:
         ValueError: `y` does not have the shape of the distribution: it would be broadcast, and
-            each row be compared with every other.
+            each row be compared with every other; or the rows are the distribution's event.
     """
     if distribution.shape() != jnp.shape(y):
         hint = shape_hint(distribution.shape(), jnp.shape(y))
@@ -173,7 +176,15 @@ def row_log_prob(distribution: dist.Distribution, y: Array) -> jax.Array:
             f"`y` has shape {jnp.shape(y)} and its likelihood {distribution.shape()}; they must "
             f"be equal, one value per datum.{hint}"
         )
-    return per_row(distribution.log_prob(y))
+    values = distribution.log_prob(y)
+    if jnp.ndim(values) == 0:
+        raise ValueError(
+            f"The likelihood, of shape {distribution.shape()}, returns one log density for all "
+            f"{jnp.shape(y)[0]:,} rows, because the rows are its event, as after `.to_event(1)` on "
+            "values of shape `(N,)`. It must return one value per row: leave out `.to_event`, or "
+            "use it only for the axes within a row."
+        )
+    return per_row(values)
 
 
 def variables(outputs: PyTree, name: str) -> dict[str, Array]:

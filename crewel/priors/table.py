@@ -40,14 +40,22 @@ class PriorTable(Mapping[str, Any]):
         """Return an aligned table."""
         rows = [("parameter", "shape", "prior")]
         for path, prior in self.priors.items():
-            if is_conditional(prior):
-                kind, used = names_used(prior, self.shapes)
-                text = f"{kind} given {', '.join(used)}"
-                text += "" if is_centred(prior) else ", non-centred"
-            else:
-                text = describe(prior)
-            rows.append((path, str(self.shapes[path]), text))
+            rows.append((path, str(self.shapes[path]), described(prior, self.shapes)))
         return table(rows)
+
+
+def described(prior: Any, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """A prior in one line; a hierarchical one by its distribution and the latents that it uses.
+
+    Args:
+        prior: a distribution, or a function of the latents.
+        shapes: the shapes of the parameters, by path.
+    """
+    if not is_conditional(prior):
+        return describe(prior)
+    kind, used = names_used(prior, shapes)
+    text = f"{kind} given {', '.join(used)}"
+    return text if is_centred(prior) else f"{text}, non-centred"
 
 
 def describe(prior: Any) -> str:

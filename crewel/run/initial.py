@@ -65,16 +65,25 @@ def require_finite(start: Start) -> None:
 
 
 def uniform(key: Key, like: PyTree) -> PyTree:
-    """A tree of the shapes of `like`, uniform within (-2, 2)."""
+    """A tree of the shapes of `like`, uniform within (-2, 2).
+
+    Leaves of the same shape are drawn together, each from its own key: a generator of random
+    numbers for each of a hundred scalars would take most of the time to compile.
+    """
     leaves, structure = jax.tree.flatten(like)
     keys = jax.random.split(key, len(leaves))
-    return jax.tree.unflatten(
-        structure,
-        [
-            jax.random.uniform(k, leaf.shape, jnp.float32, -2, 2).astype(leaf.dtype)
-            for k, leaf in zip(keys, leaves, strict=True)
-        ],
-    )
+    places: dict[tuple[int, ...], list[int]] = {}
+    for place, leaf in enumerate(leaves):
+        places.setdefault(leaf.shape, []).append(place)
+    drawn = list(leaves)
+    for shape, some in places.items():
+
+        def one(key: Key, shape: tuple[int, ...] = shape) -> jax.Array:
+            return jax.random.uniform(key, shape, jnp.float32, -2, 2)
+
+        for place, value in zip(some, jax.vmap(one)(keys[np.asarray(some)]), strict=True):
+            drawn[place] = value.astype(leaves[place].dtype)
+    return structure.unflatten(drawn)
 
 
 def _evaluate(target: Target, positions: Position, test_point: Params) -> Start:

@@ -1,0 +1,76 @@
+"""What a network's prior implies at some rows: outputs, parameters of the likelihood, means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpyro.distributions as dist
+
+from crewel.core.protocol import Key, PyTree
+from crewel.likelihoods import CLASSES, base_of, class_probabilities
+from crewel.posterior.predict import NetworkPredictive
+
+
+def _arguments(distribution: Any) -> dict[str, tuple[Any, Any]]:
+    """The parameters of a distribution with what they must satisfy, by name and constraint."""
+    found: dict[str, tuple[Any, Any]] = {}
+    while distribution is not None:
+        base = base_of(distribution)
+        for name, constraint in base.arg_constraints.items():
+            value = vars(base).get(name)
+            if value is not None and not dist.constraints.is_dependent(constraint):
+                found[f"{type(base).__name__}.{name}: {_spelled(constraint)}"] = constraint, value
+        distribution = vars(base).get("base_dist")
+    return found
+
+
+def _spelled(constraint: Any) -> str:
+    known = (n for n in dist.constraints.__all__ if getattr(dist.constraints, n) is constraint)
+    return next(known, repr(constraint)).replace("_", " ")
+
+
+def _invalid(constraint: Any, value: Any) -> jax.Array:
+    """Whether a parameter is invalid anywhere; rounding is not an error."""
+    if constraint is dist.constraints.simplex:
+        off = jnp.abs(value.sum(-1) - 1) > 1e-3
+        return jnp.any(off) | jnp.any(value < -1e-6)
+    return ~jnp.all(constraint(value))
+
+
+def under_prior(
+    _: None, predictive: NetworkPredictive, prior: Any, keys: Key, x: PyTree
+) -> dict[str, Any]:
+    """Simulate from the prior.
+
+    Args:
+        _: unused, see `crewel.checks.evaluate.compiled`.
+        predictive: how the network predicts.
+        prior: `key -> params`.
+        keys: one per draw.
+        x: inputs, `(row, ...)`.
+
+    Returns:
+        Leaves `(draw, ...)`: `invalid`, whether each parameter of the likelihood is, by name and
+        constraint, `"Normal.scale: positive"`; `outputs`; `logits`, where it has any; and
+        `probabilities` of classes, or else `mean`.
+    """
+
+    def one(key: Key) -> dict[str, Any]:
+        outputs, distribution = predictive.at(prior(key), x)
+        base = base_of(distribution)
+        arguments = _arguments(distribution)
+        made = {
+            "invalid": {name: _invalid(*pair) for name, pair in arguments.items()},
+            "outputs": outputs,
+        }
+        if isinstance(base, dist.BernoulliLogits | dist.CategoricalLogits):
+            made["logits"] = base.logits
+        if predictive.kind == CLASSES:
+            made["probabilities"] = class_probabilities(distribution)
+        else:
+            made["mean"] = jnp.asarray(distribution.mean)
+        return made
+
+    return jax.lax.map(one, keys)
