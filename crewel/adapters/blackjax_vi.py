@@ -200,7 +200,7 @@ def _gaussian_row(
             partial(_gaussian_init, kind), partial(_gaussian_update, kind), attrgetter("loss")
         ),
         # Adam, with a step size that falls to zero.
-        defaults={"optimizer": None} | defaults,
+        defaults={"optimizer": None} | dict(defaults),
         test_budget={"num_steps": 2000, "num_samples": 10},
         **row,
     )

@@ -192,7 +192,7 @@ def _row(
         ),
         step=step,
         warmup=SteppedWarmup(init, update, loss),
-        defaults={"optim": None} | defaults,  # Adam, with a step size that falls to zero
+        defaults={"optim": None} | dict(defaults),  # Adam, with a step size that falls to zero
         bias=bias,
         **row,
     )

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax.flatten_util import ravel_pytree
 
 from crewel.core.protocol import Key, Position, Target
@@ -73,11 +72,13 @@ class Whitening(NamedTuple):
 Coordinates = Own | Whitening
 
 
-def falling(rate: float, num_steps: int) -> Callable[[Any], jax.Array]:
+def falling(rate: float, num_steps: int) -> Callable[[Any], Any]:
     """A step size that falls from `rate` to zero along half a cosine (Loshchilov & Hutter 2017).
 
     With a constant one, a fit would never come closer to the optimum than the noise of a step.
     """
+    import optax
+
     return optax.cosine_decay_schedule(rate, max(num_steps, 1))
 
 
