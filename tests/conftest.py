@@ -111,7 +111,10 @@ def _group(nodeid: str) -> str:
 
 def _row(item: pytest.Item) -> Any:
     """The algorithm that a test is about, or `None`."""
-    return item.callspec.params.get("row") if hasattr(item, "callspec") else None
+    from crewel import Algorithm
+
+    row = item.callspec.params.get("row") if hasattr(item, "callspec") else None
+    return row if isinstance(row, Algorithm) else None
 
 
 def _too_old(item: pytest.Item) -> bool:
