@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
-from scipy.special import ndtri
+from scipy.special import fdtri, ndtri
 
 from crewel.core.compiling import Program, compile_all, program
 from crewel.core.protocol import Params, PyTree
@@ -26,7 +26,7 @@ DRAWS = 200  # per chain, whose predictions are looked at, at most
 ROWS = 20  # rows whose predictions are judged
 SCORED = 200  # rows whose log likelihood is compared with that of a constant
 TOGETHER = 16  # draws per call of the program
-SECONDS = 0.15  # that predictions may take
+SECONDS = 0.1  # that predictions may take
 
 
 class Evidence:
@@ -153,6 +153,23 @@ def rhat(values: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         both = [split_gelman_rubin(_ranked(part)) for part in (values, folded)]
     return np.fmax(*both)
+
+
+def rhat_of_chance(num_chains: int, num_draws: int, number: int) -> float:
+    """The R-hat that the worst of `number` values exceeds once in 1,000 runs if all is well.
+
+    For independent draws, the variance between the half chains over that within them has an F
+    distribution. With few draws, chance alone exceeds the usual limit of 1.01.
+
+    Examples:
+        >>> round(rhat_of_chance(4, 1000, 30), 4), round(rhat_of_chance(4, 50, 30), 4)
+        (1.0039, 1.0817)
+    """
+    halves, length = 2 * num_chains, num_draws // 2
+    # Twice: of the values and of their distances from the median.
+    level = 1e-3 / (2 * number)
+    ratio = fdtri(halves - 1, halves * (length - 1), 1 - level)
+    return float(np.sqrt((length - 1 + ratio) / length))
 
 
 def ess(values: np.ndarray) -> np.ndarray:

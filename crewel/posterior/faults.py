@@ -168,10 +168,11 @@ def unmixed(ev: Evidence) -> str | None:
     if not _kept(ev) or values.shape[1] < 4 or ev.chains < 2:
         return None
     found = evidence.rhat(values)
-    high = found > RHAT_LIMIT
+    limit = max(RHAT_LIMIT, evidence.rhat_of_chance(*values.shape))
+    high = found > limit
     if not high.any():
         return ""
-    share = f"R-hat is above {RHAT_LIMIT} at {high.sum()} of {len(found)} {what}"
+    share = f"R-hat is above {limit:.3g} at {high.sum()} of {len(found)} {what}"
     if ev.post.losses is not None:
         return (
             f"The fits disagree: {share}, {np.nanmax(found):.3g} at worst. Raise `num_steps`, or "

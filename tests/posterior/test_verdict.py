@@ -233,3 +233,16 @@ def test_places_are_spread_in_every_beginning():
     assert sorted(places) == list(range(200))
     for count in (4, 16, 64):
         assert np.diff(np.sort(places[:count])).max() <= 2 * 256 / count
+
+
+@pytest.mark.parametrize("num_draws", [20, 100])
+def test_chance_exceeds_its_limit_of_rhat_as_rarely_as_it_says(num_draws):
+    """Independent draws: the worst of ten values is above the limit in a thousandth of the runs."""
+    rng = np.random.default_rng(0)
+    limit = evidence.rhat_of_chance(4, num_draws, 10)
+    runs = 400
+    found = evidence.rhat(rng.normal(size=(4, num_draws, 10 * runs))).reshape(runs, 10)
+    exceeded = (found.max(1) > limit).sum()
+    assert exceeded <= 4  # of 0.4 expected: five standard deviations
+    # It is not far above what chance gives: the usual limit would be exceeded nearly always.
+    assert (found.max(1) > 1.01).mean() > 0.5 and np.quantile(found.max(1), 0.99) > 0.9 * limit
