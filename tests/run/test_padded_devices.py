@@ -9,7 +9,7 @@ import textwrap
 CODE = textwrap.dedent(
     """
     import os
-    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=4"
+    os.environ["XLA_FLAGS"] += " --xla_force_host_platform_device_count=4"
     import jax, jax.numpy as jnp, numpy as np, crewel as cw
     from crewel.run.placement import place
     row = cw.ALGORITHMS["numpyro_nuts"]
