@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,8 @@ from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from scipy.special import fdtri, ndtri
 
 from crewel.core.compiling import Program, compile_all, program
+from crewel.core.model_like import ModelLike
+from crewel.core.precision import is_double, precision
 from crewel.core.protocol import Params, PyTree
 from crewel.core.trees import named_leaves, some_rows
 from crewel.posterior import baseline
@@ -20,6 +24,7 @@ from crewel.posterior.predict import NetworkPredictive
 
 if TYPE_CHECKING:
     from crewel.posterior.posterior import Posterior
+    from crewel.run.call import Call
 
 ENTRIES = 30  # parameters that are looked at, of all draws
 DRAWS = 200  # per chain, whose predictions are looked at, at most
@@ -64,27 +69,21 @@ class Evidence:
         At the training rows, for draws that are spread evenly, as many as time allows; `None`
         where the model does not predict, or the draws are not its parameters.
         """
-        predictive, data = self.post.model.predictive, self.post.model.data
-        collected = self.post.call.settings.get("collect") is not None
-        if not isinstance(predictive, NetworkPredictive) or collected:
+        predictive = _network(self.post.model, self.post.call)
+        if predictive is None:
             return None
-        looked, scored = some_rows(data, ROWS), some_rows(data, SCORED)
-        draws, last = self.post.draws, self.post.num_draws - 1
+        draws, data = self.post.draws, self.post.model.data
+        args = predictive, some_rows(data, ROWS), some_rows(data, SCORED)
+        run = _compiled(self.post.model, self.post.call, self.chains, self.post.num_draws)
         clock = time.perf_counter()
-        order = _spread(np.unique(np.linspace(0, last, DRAWS).astype(int)))
-        size = min(TOGETHER, len(order))
+        order, size = _order(self.post.num_draws)
         done: list[int] = []
-        made = []
-        run: Program | None = None
+        made: list[tuple[np.ndarray, ...]] = []
         for start in range(0, len(order), size):
             these = order[start : start + size]
             padded = np.resize(these, size)
             params = jax.tree.map(lambda leaf, p=padded: jnp.asarray(leaf[:, p]), draws)
-            if run is None:
-                run = program(_look, None, predictive, params, looked, scored)
-                compile_all(run)
-                clock = time.perf_counter()
-            found = map(np.asarray, run(predictive, params, looked, scored))
+            found = map(np.asarray, run(*args, params))
             number = len(these)
             made.append(tuple(part[:, :number] for part in found))
             done += list(these)
@@ -111,8 +110,47 @@ class Evidence:
         return float(found.mean())
 
 
+def prepare(model: ModelLike, call: Call) -> None:
+    """Compile what the verdict of a run needs, in a thread, while the run is under way."""
+    if _network(model, call) is None:
+        return
+    kept = call.num_draws if call.keeps_draws else 1
+    double = is_double()
+
+    def compiled() -> None:
+        # What is wrong with the network's predictions shows at the end, and in the main thread.
+        with precision(double), suppress(Exception):
+            _compiled(model, call, call.num_chains, kept)
+
+    threading.Thread(target=compiled).start()
+
+
+def _network(model: ModelLike, call: Call) -> NetworkPredictive | None:
+    """How the model predicts from draws; `None` if it does not, or they are something else."""
+    predictive, collected = model.predictive, call.settings.get("collect") is not None
+    return predictive if isinstance(predictive, NetworkPredictive) and not collected else None
+
+
+def _order(num_draws: int) -> tuple[np.ndarray, int]:
+    """The draws to look at, in order, and how many at once."""
+    order = _spread(np.unique(np.linspace(0, num_draws - 1, DRAWS).astype(int)))
+    return order, min(TOGETHER, len(order))
+
+
+def _compiled(model: ModelLike, call: Call, num_chains: int, num_draws: int) -> Program:
+    """The program that looks at some draws of each chain."""
+    shape = num_chains, _order(num_draws)[1]
+    params = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((*shape, *leaf.shape), leaf.dtype), model.test_point
+    )
+    rows = some_rows(model.data, ROWS), some_rows(model.data, SCORED)
+    made = program(_look, None, _network(model, call), *rows, params)
+    compile_all(made)
+    return made
+
+
 def _look(
-    _: None, predictive: NetworkPredictive, params: Params, looked: PyTree, scored: PyTree
+    _: None, predictive: NetworkPredictive, looked: PyTree, scored: PyTree, params: Params
 ) -> tuple[jax.Array, jax.Array]:
     """Predictions and log likelihoods under draws with leading axes `(chain, draw)`."""
 

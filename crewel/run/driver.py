@@ -18,7 +18,7 @@ from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Algorithm, Seed
 from crewel.core.settings import setting
 from crewel.core.trees import require_eager
-from crewel.posterior import verdict
+from crewel.posterior import evidence, verdict
 from crewel.posterior.posterior import Posterior
 from crewel.run import execution, footprint, host_engine, initial
 from crewel.run.blocks import Chains
@@ -52,6 +52,8 @@ def run(model: ModelLike, row: Algorithm, seed: Seed = 0, **keywords: Any) -> Po
     start = initial.find(model, target, call.settings["init"], call.num_chains, inits)
     initial.require_finite(start)
     chains = Chains(warmups, draws, start.positions)
+    if setting("verdict") != "off":
+        evidence.prepare(model, call)
     return _judged(_finished(model, call, chains, started))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import jax.numpy as jnp
@@ -199,6 +200,24 @@ def test_a_second_verdict_compiles_nothing():
     with counting() as counts:
         model.mcmc.numpyro_nuts(seed=1, **QUICK)
     assert counts == {"trace": 0, "compile": 0}
+
+
+def test_what_a_verdict_needs_is_compiled_during_the_run():
+    x, y = _line()
+    model = cw.wrap(
+        lambda p, x: jnp.tanh(x @ p["w"]), x, y, likelihood="gaussian",
+        example={"w": jnp.zeros((1, 1))},
+    )  # fmt: skip
+    with cw.settings(verdict="off"):
+        post = model.mcmc.numpyro_nuts(seed=0, **QUICK)
+        verdict.judge(cw.Model(normal, jnp.zeros(2)).mcmc.numpyro_nuts(seed=0, **QUICK))
+    before = set(threading.enumerate())
+    evidence.prepare(model, post.call)
+    for thread in set(threading.enumerate()) - before:
+        thread.join()
+    with counting() as counts:
+        found = verdict.judge(post)
+    assert counts["compile"] == 0 and "constant predictor" in found.looked_at
 
 
 @pytest.mark.parametrize("trouble", [RuntimeError, KeyboardInterrupt])
