@@ -249,7 +249,8 @@ def pareto_k(ev: Evidence) -> str | None:
         if weights.shape[1] < 20:
             return None
         with np.errstate(all="ignore"):
-            k = np.array([float(array_stats.psislw(each)[1]) for each in weights])
+            # It takes minus the log weights, as log likelihoods are in leave-one-out.
+            k = np.array([float(array_stats.psislw(-each)[1]) for each in weights])
     else:
         return None
     bad = ~(k < PARETO_K)
@@ -257,6 +258,6 @@ def pareto_k(ev: Evidence) -> str | None:
         return ""
     return (
         f"Pareto k of {int(bad.sum())} of {count(len(k), 'fit')} is {number(np.nanmax(k))}, above "
-        f"{PARETO_K}: the approximation is far from the posterior. Take a richer family, or go on "
+        f"{PARETO_K}: the approximation misses a part of the posterior, often its tails. Take a richer family, or go on "
         "with MCMC from it (`init=`)."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +14,7 @@ from support import counting
 
 import crewel as cw
 from crewel.posterior import evidence, verdict
+from crewel.posterior import faults as faulty
 
 QUICK = {"num_chains": 4, "num_warmup": 500, "num_draws": 500, "progress": False}
 
@@ -133,6 +135,26 @@ def test_a_fit_far_from_the_posterior_has_a_high_pareto_k():
         )
     )
     assert "Pareto k" in found and "MCMC" in post.verdict["Pareto k"].message
+
+
+def test_a_good_fit_has_a_low_pareto_k():
+    model = cw.Model(normal, jnp.zeros(3))
+    found, post = faults(lambda: model.vi.blackjax_fullrank_vi(seed=0, progress=False))
+    assert "Pareto k" not in found and "Pareto k" in post.verdict.looked_at
+
+
+@pytest.mark.parametrize("k", [0.3, 1.2])
+def test_pareto_k_is_that_of_the_weights(k):
+    """Weights of a Pareto distribution, whose k is known."""
+    model = cw.Model(normal, jnp.zeros(2))
+    with cw.settings(verdict="off"):
+        post = model.vi.numpyro_auto_normal(
+            seed=0, num_chains=1, num_steps=5, num_draws=4000, progress=False
+        )
+    log_weights = k * np.random.default_rng(0).exponential(size=(1, 4000))
+    stats = {"lp": log_weights, "log_q": np.zeros((1, 4000))}
+    message = faulty.pareto_k(evidence.Evidence(replace(post, stats=stats)))
+    assert bool(message) == (k > 0.7)
 
 
 def test_members_no_better_than_a_constant_are_dead():
