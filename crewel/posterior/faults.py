@@ -258,6 +258,6 @@ def pareto_k(ev: Evidence) -> str | None:
         return ""
     return (
         f"Pareto k of {int(bad.sum())} of {count(len(k), 'fit')} is {number(np.nanmax(k))}, above "
-        f"{PARETO_K}: the approximation misses a part of the posterior, often its tails. Take a richer family, or go on "
-        "with MCMC from it (`init=`)."
+        f"{PARETO_K}: the approximation misses a part of the posterior, often its tails. Take a "
+        "richer family, or go on with MCMC from it (`init=`)."
     )
