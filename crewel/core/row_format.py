@@ -111,8 +111,13 @@ def _leaf(name: str, leaf: Any, shape: tuple[int, ...], columns: Columns | None)
     return array
 
 
-def require_finite(array: Array, name: str) -> None:
+def require_finite(array: Array, name: str, hint: str = "") -> None:
     """Refuse NaN and infinity.
+
+    Args:
+        array: rows of numbers.
+        name: what to call it in the error.
+        hint: what else to do about it, with a space before it.
 
     Raises:
         ValueError: there are some; the message has the first row.
@@ -123,5 +128,5 @@ def require_finite(array: Array, name: str) -> None:
     if bad.any():
         raise ValueError(
             f"`{name}` has {int(bad.sum())} values that are NaN or infinite, the first in row "
-            f"{np.argwhere(bad)[0][0]}. Drop or impute those rows."
+            f"{np.argwhere(bad)[0][0]}. Drop or impute those rows.{hint}"
         )

@@ -96,31 +96,31 @@ def test_a_word_is_allowed_where_it_is_the_default(model):
         model.mcmc.numpyro_nuts(seed=0, step_size="auto")
 
 
-def test_no_default_is_refused():
-    checked = 0
+def _defaults():
+    """Row, option and default of every algorithm whose backend is here."""
     for row in cw.ALGORITHMS:
         try:
             options = backend_options(row)
         except ImportError:
             continue
-        for name, value in options.items():
-            if value is not REQUIRED:
-                meanings.check({name: value}, row.defaults)
-                checked += name in meanings.MEANINGS
+        yield from ((row, name, value) for name, value in options.items())
+
+
+def test_no_default_is_refused():
+    checked = 0
+    for row, name, value in _defaults():
+        if value is not REQUIRED:
+            meanings.check({name: value}, row.defaults)
+            checked += name in meanings.MEANINGS
     assert checked > 50
 
 
 def test_an_option_means_the_same_in_every_row():
     """Defaults of fractions are fractions, and those of counts are integers, in every backend."""
     kinds: dict[str, set[str]] = {}
-    for row in cw.ALGORITHMS:
-        try:
-            options = backend_options(row)
-        except ImportError:
-            continue
-        for name, value in options.items():
-            if name in meanings.MEANINGS and isinstance(value, int | float):
-                kinds.setdefault(name, set()).add(type(value).__name__)
+    for _, name, value in _defaults():
+        if name in meanings.MEANINGS and isinstance(value, int | float):
+            kinds.setdefault(name, set()).add(type(value).__name__)
     # `target` was a rate of acceptance in every row when this was written, `target_ess` a share of
     # the particles; an effective number of draws, or a function, would show here.
     fractions = {"target", "target_ess", "target_acceptance_rate", "target_accept_prob"}

@@ -13,6 +13,7 @@ from jax.core import Tracer
 
 from crewel.core.frames import names_of
 from crewel.core.protocol import Array, Params, PyTree
+from crewel.core.row_format import require_finite
 from crewel.core.trees import named_leaves
 from crewel.likelihoods import base_of, kind_of, shape_hint
 from crewel.posterior.predict import NetworkPredictive
@@ -40,6 +41,12 @@ def _rows(name: str, tree: PyTree) -> int:
     return counts.pop()[0]
 
 
+_MASK = (
+    " Fill values of `y` that were not observed with any valid number, and mask them in a "
+    "likelihood function with `distribution.mask(...)`."
+)
+
+
 def data(x: PyTree, y: Array) -> None:
     """Refuse data of different lengths, or with values that are not finite.
 
@@ -53,16 +60,7 @@ def data(x: PyTree, y: Array) -> None:
         raise TypeError(f"`y` is a {type(y).__name__}; it must be one array, `(N, ...)`.")
     for name, tree in (("x", x), ("y", y)):
         for leaf in jax.tree.leaves(tree):
-            if not jnp.issubdtype(leaf.dtype, jnp.floating):
-                continue
-            bad = ~np.isfinite(np.asarray(leaf, np.float32))
-            if bad.any():
-                raise ValueError(
-                    f"`{name}` has {int(bad.sum())} values that are NaN or infinite, the first in "
-                    f"row {np.argwhere(bad)[0][0]}. Drop or impute those rows. Fill values of `y` "
-                    "that were not observed with any valid number, and mask them in a likelihood "
-                    "function with `distribution.mask(...)`."
-                )
+            require_finite(leaf, name, _MASK)
 
 
 def parameters(params: Params) -> None:
