@@ -238,26 +238,43 @@ def losses(ev: Evidence) -> str | None:
     )
 
 
+def _pareto_k(log_weights: np.ndarray) -> float:
+    """Pareto k of one fit; minus infinity where the weights have no tail, infinity if not finite.
+
+    arviz-stats returns NaN or raises where the largest weights are equal, as they are to rounding
+    after a fit that is exact.
+    """
+    from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
+
+    if not np.isfinite(log_weights).all():
+        return np.inf
+    if np.ptp(log_weights) < np.log(2):  # No weight is twice another.
+        return -np.inf
+    try:
+        with np.errstate(all="ignore"):
+            # It takes minus the log weights, as log likelihoods are in leave-one-out.
+            k = float(array_stats.psislw(-log_weights)[1])
+    except ValueError:
+        return -np.inf
+    return -np.inf if np.isnan(k) else k
+
+
 def pareto_k(ev: Evidence) -> str | None:
     """A fit is close to the posterior: Pareto k of its importance weights."""
     if "pareto_k" in ev.stats:
         k = np.asarray(ev.stats["pareto_k"])[:, 0]
     elif "log_q" in ev.stats:
-        from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
-
         weights = np.asarray(ev.stats["lp"], np.float64) - np.asarray(ev.stats["log_q"], np.float64)
         if weights.shape[1] < 20:
             return None
-        with np.errstate(all="ignore"):
-            # It takes minus the log weights, as log likelihoods are in leave-one-out.
-            k = np.array([float(array_stats.psislw(-each)[1]) for each in weights])
+        k = np.array([_pareto_k(each) for each in weights])
     else:
         return None
     bad = ~(k < PARETO_K)
     if not bad.any():
         return ""
     return (
-        f"Pareto k of {int(bad.sum())} of {count(len(k), 'fit')} is {number(np.nanmax(k))}, above "
+        f"Pareto k of {int(bad.sum())} of {count(len(k), 'fit')} is {number(k[bad].max())}, above "
         f"{PARETO_K}: the approximation misses a part of the posterior, often its tails. Take a "
         "richer family, or go on with MCMC from it (`init=`)."
     )

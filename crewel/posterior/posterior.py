@@ -11,6 +11,7 @@ import numpy as np
 from crewel.core.keys import as_key
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
+from crewel.core.text import count
 from crewel.core.trees import named_leaves
 from crewel.posterior import arviz, diagnostics, one_draw, weights
 from crewel.posterior.function_report import FunctionReport
@@ -287,8 +288,8 @@ class Posterior:
         """Return the algorithm, the sizes, the divergences, the time and the verdict."""
         size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
         lines = [
-            f"<crewel.Posterior: {self.algorithm}, {self.num_chains} chains x "
-            f"{self.num_draws} draws of {size:,} values"
+            f"<crewel.Posterior: {self.algorithm}, {count(self.num_chains, 'chain')} x "
+            f"{count(self.num_draws, 'draw')} of {count(size, 'value')}"
         ]
         if "diverging" in self.stats:
             lines.append(f"{int(self.stats['diverging'].sum())} diverging")

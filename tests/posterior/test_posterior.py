@@ -208,4 +208,4 @@ def test_extend_refuses_an_optimizer():
     made = support.small().optimize.optax_adam(seed=0, num_particles=2, num_steps=5, progress=False)
     with pytest.raises(ValueError, match="cannot be extended"):
         made.extend(5)
-    assert "2 chains x 1 draws" in repr(made)
+    assert "2 chains x 1 draw of" in repr(made)
