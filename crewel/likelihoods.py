@@ -13,14 +13,17 @@ import numpyro.distributions as dist
 from jax.tree_util import Partial
 
 from crewel.core.meanings import POSITIVE
+from crewel.core.protocol import Data
 from crewel.core.trees import is_traced
 
 # What `y` is: class numbers, counts, or real values.
 CLASSES, COUNTS, VALUES = "classes", "counts", "values"
 
-# From outputs and latents to a distribution. NumPyro annotates the return type of, for example,
-# `Categorical` as `Any | None`, so the type here is `Any`.
-Fn: TypeAlias = Callable[[Any, Mapping[str, Any]], Any]
+# From outputs and latents, and the batch if it takes one, to a distribution. NumPyro annotates the
+# return type of, for example, `Categorical` as `Any | None`, so the type here is `Any`.
+Fn: TypeAlias = (
+    Callable[[Any, Mapping[str, Any]], Any] | Callable[[Any, Mapping[str, Any], Data], Any]
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Likelihood:
     """A distribution over `y` given the network's outputs, with the latents that it needs.
 
     Attributes:
-        fn: `(outputs, latents) -> distribution`.
+        fn: `(outputs, latents) -> distribution`, or `(outputs, latents, batch) -> distribution`,
+            where `batch["x"]` are the inputs of the same rows.
         latents: priors of its latents, which `wrap(latents=...)` may replace.
         elementwise: whether each value of `y` has one output; outputs `(N, 1)` are then accepted
             for `y` of shape `(N,)`.
@@ -40,6 +44,24 @@ class Likelihood:
     latents: Mapping[str, dist.Distribution] = field(default_factory=dict)
     elementwise: bool = True
     kind: str | None = None
+
+    @property
+    def takes_batch(self) -> bool:
+        """Whether `fn` has a third argument, for the batch."""
+        return not _accepts(self.fn, 2) and _accepts(self.fn, 3)
+
+
+def _accepts(fn: Callable[..., Any], number: int) -> bool:
+    """Whether a function can be called with so many arguments; two if it does not say."""
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # some builtins have none
+        return number == 2
+    try:
+        signature.bind(*[None] * number)
+    except TypeError:
+        return False
+    return True
 
 
 def _gaussian(outputs: jax.Array, latents: Mapping[str, Any]) -> dist.Distribution:
@@ -173,7 +195,8 @@ def find(likelihood: Choice) -> Likelihood:
     if what:
         raise TypeError(
             f"`likelihood` is {what}; pass one of {', '.join(NAMED)}, or a function `(outputs, "
-            "latents) -> NumPyro distribution over y`, for example "
+            "latents) -> NumPyro distribution over y` (it may take the batch as a third argument), "
+            "for example "
             '`lambda outputs, latents: dist.Normal(outputs, latents["sigma"])`.'
         )
     return Likelihood(likelihood, elementwise=False)
@@ -190,15 +213,9 @@ def _wrong(likelihood: Any) -> str:
             return f"the function that makes one: call it, `likelihoods.{name}()`"
     if not callable(likelihood):
         return f"a {type(likelihood).__name__}"
-    try:
-        signature = inspect.signature(likelihood)
-    except (TypeError, ValueError):  # some builtins have none
+    if _accepts(likelihood, 2) or _accepts(likelihood, 3):
         return ""
-    try:
-        signature.bind(None, None)
-    except TypeError:
-        return f"a function with the arguments `{signature}`"
-    return ""
+    return f"a function with the arguments `{inspect.signature(likelihood)}`"
 
 
 # --- what a distribution over `y` implies ---------------------------------------------------------

@@ -19,6 +19,7 @@ from crewel.core import frames
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Key, Params, PyTree, Seed
 from crewel.core.row_format import RowFormat
+from crewel.core.together import Places
 from crewel.core.trees import named_leaves
 from crewel.model import Model
 from crewel.priors import assignment as priors
@@ -41,6 +42,8 @@ def wrap(
     dropout: Seed | Mapping[str, Seed] | None = None,
     call: Mapping[str, Any] | None = None,
     combine: Callable[..., PyTree] | None = None,
+    weights: Array | None = None,
+    rows: Literal["independent", "together"] = "independent",
     seed: Seed = 0,
 ) -> Model:
     """Make a network Bayesian: a `Model` of its parameters and the latents of the likelihood.
@@ -50,7 +53,8 @@ def wrap(
             function `apply(params, x) -> outputs`; a pair `(init, apply)`; or a dict of these by
             name.
         x: inputs, an array `(N, ...)` or a pytree of arrays with N rows each. The columns of a
-            data frame are remembered, and those of new inputs put in their order.
+            data frame are remembered, and those of new inputs put in their order. With
+            `rows="together"`, any pytree of arrays.
         y: targets, an array `(N, ...)`.
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
@@ -58,7 +62,8 @@ def wrap(
             `latents` (see `crewel.priors.non_centred`); or the name `"fan_in"`.
         likelihood: `"gaussian"`, `"heteroscedastic"`, `"student_t"`, `"categorical"`,
             `"bernoulli"`, `"poisson"`, one of `crewel.likelihoods`, or a function
-            `(outputs, latents) -> distribution` over `y`, of exactly the shape of `y`.
+            `(outputs, latents) -> distribution` over `y`, of exactly the shape of `y`. It may take
+            a third argument, the batch: `batch["x"]` are the inputs of the same rows.
         latents: priors of latents outside the network, by name; the likelihood and the prior get
             their values as `latents`.
         example: parameters in the library's own form, for example trained ones, or a function
@@ -72,6 +77,10 @@ def wrap(
         combine: `(networks, x) -> outputs` of several networks, where `networks` holds functions
             of their inputs. By default each is called on `x`, and the likelihood gets a dict of
             outputs.
+        weights: a weight for every row, `(N,)`: how many times the row counts in the density.
+            Rows of weight zero are left out of it.
+        rows: `"together"` if the outputs of a row depend on other rows, as in a graph: `x` is then
+            one object, the network returns N rows for it, and there are no minibatches.
         seed: integer or PRNG key for the network's initialization.
 
     Returns:
@@ -82,8 +91,8 @@ def wrap(
     Raises:
         TypeError: an argument is not a network, a prior or a likelihood, a parameter is not a
             float, or `x` or `y` does not hold real numbers.
-        ValueError: `x` and `y` differ in their rows or hold NaN, a pattern does not fit,
-            the likelihood's shape is not that of `y`, or `batch_stats` is missing.
+        ValueError: `x` and `y` differ in their rows or hold NaN, a weight is negative, a pattern
+            does not fit, the likelihood's shape is not that of `y`, or `batch_stats` is missing.
 
     Examples:
         >>> import jax.numpy as jnp, numpyro.distributions as dist
@@ -96,15 +105,22 @@ def wrap(
         w          (1, 1)  Normal(loc=0, scale=1)
         sigma      ()      HalfNormal(scale=1)
     """
+    together = validation.together(rows)
     frames.same_index(x, y)
-    rows = RowFormat.of(x)
+    row_format = None if together else RowFormat.of(x)
+    row_weights = {} if weights is None else {"weights": validation.weights(weights, x, y)}
     x, y = jax.tree.map(jnp.asarray, (frames.arrays_of(x, "x"), frames.arrays_of(y, "y")))
-    validation.data(x, y)
+    validation.data(x, y, together=together)
     key = as_key(seed)
     chosen = likelihoods.find(likelihood)
+    if together and chosen.takes_batch:
+        raise ValueError(
+            "With `rows='together'` the likelihood takes `(outputs, latents)`. Let the network "
+            "return whatever else it needs, as a dict of outputs."
+        )
     latents = priors.of_latents({**chosen.latents, **(latents or {})})
 
-    few = jax.tree.map(lambda leaf: leaf[:8], x)
+    few = x if together else jax.tree.map(lambda leaf: leaf[:8], x)
     keywords = {"example": example, "key": key, "call": call, "dropout": _masks(dropout)}
     net = statistics.settle(_bridged(network, few, combine, keywords), x, batch_stats)
     layout = Layout.of(net.params, tuple(latents))
@@ -112,21 +128,26 @@ def wrap(
     validation.parameters(layout.join(net.params, {}))
     net = net._replace(params=jax.tree.map(jnp.asarray, net.params))
 
-    weights = layout.join(net.params, {})
-    inside = priors.assign(dist.Normal(0.0, 1.0) if prior is None else prior, weights, latents)
+    own = layout.join(net.params, {})
+    inside = priors.assign(dist.Normal(0.0, 1.0) if prior is None else prior, own, latents)
     like = layout.join(net.params, {name: jnp.zeros(d.shape()) for name, d in latents.items()})
     table = {
         path: latents[path] if path in latents else inside[path] for path in named_leaves(like)
     }
     test_point = layout.join(net.params, layout.split(priors.sample(table, like, key))[1])
 
-    predictive, training = density.predictives(net, layout, chosen, x, y)
-    found = validation.likelihood(training, test_point, x, y, tuple(latents))
+    predictive, training = density.predictives(net, layout, chosen, x, y, together=together)
+    if together:
+        validation.places(training, test_point, x, y)
+        x = Places(jnp.arange(len(y)))
+    found = validation.likelihood(
+        training, test_point, x, y, tuple(latents), takes_batch=chosen.takes_batch
+    )
     return Model(
         None,
         test_point,
         _transform(table, layout, test_point),
-        data={"x": x, "y": y},
+        data={"x": x, "y": y, **row_weights},
         log_prior=density.log_prior(layout, table),
         log_likelihood=density.log_likelihood(training),
         gaussian_prior=priors.gaussian_prior(table, like),
@@ -134,7 +155,7 @@ def wrap(
         predictive=replace(
             predictive,
             kind=chosen.kind or found,
-            rows=rows,
+            rows=row_format,
             together=_together(batch_stats, dropout),
         ),
         latents=tuple(latents),

@@ -18,6 +18,7 @@ from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.precision import precision
 from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number
+from crewel.core.together import are_together
 from crewel.core.trees import named_leaves
 
 BATCH = 32  # rows per minibatch
@@ -128,6 +129,11 @@ def divided(context: Context) -> Check:
 
 def _chosen(context: Context) -> str:
     """Why rows that depend on each other are no mistake; empty if the user did not ask for it."""
+    if are_together(context.model.data):
+        return (
+            "The rows belong together, as you chose with `rows='together'`: every step sees all of "
+            "them."
+        )
     together = getattr(context.model.predictive, "together", "")
     return together and (
         f"With {together}, the rows of a batch depend on each other, as you chose: minibatches are "

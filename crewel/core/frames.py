@@ -119,8 +119,13 @@ def _is_number(frame: Any, column: Any) -> bool:
     return (np.asarray(series).dtype.kind if kind is None else kind) in "biuf"
 
 
-def same_index(x: PyTree, y: Any) -> None:
+def same_index(x: PyTree, y: Any, name: str = "y") -> None:
     """Refuse a `y` whose index differs from that of a frame in `x`.
+
+    Args:
+        x: the rows.
+        y: what is paired with them.
+        name: what to call it in the error.
 
     Raises:
         ValueError: it does.
@@ -131,8 +136,9 @@ def same_index(x: PyTree, y: Any) -> None:
         if index is None or other is None or index.equals(other):
             continue
         raise ValueError(
-            "`y` has another index than `x`, and rows are paired by position, not by index. Align "
-            "them, `y.loc[x.index]`, or pass `y.to_numpy()` if the positions are right."
+            f"`{name}` has another index than `x`, and rows are paired by position, not by index. "
+            f"Align them, `{name}.loc[x.index]`, or pass `{name}.to_numpy()` if the positions are "
+            "right."
         )
 
 

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.protocol import SEPARATE, Data, Key, Target
+from crewel.core.together import are_together, require_alone
 
 DEFAULT = 128  # rows per batch of an sgmcmc run, if the data have more
 EXAMPLE = 1024  # rows on which starting points are checked
@@ -105,12 +106,13 @@ def plan(target: Target, settings: Mapping[str, Any], *, always: bool) -> Batche
         always: whether steps see minibatches even if the call does not give `batch_size`.
 
     Raises:
-        ValueError: the model does not separate prior and likelihood, or `batch_size` is larger
-            than the data.
+        ValueError: the model does not separate prior and likelihood, its rows belong together, or
+            `batch_size` is larger than the data.
     """
     size = settings.get("batch_size")
-    if size is None and (not always or target.data is None):
+    if size is None and (not always or target.data is None or are_together(target.data)):
         return None
+    require_alone(target.data, "batch_size")
     target.require(SEPARATE, "batch_size")
     rows = target.num_data
     if size is None:

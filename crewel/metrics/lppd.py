@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from crewel.metrics.arrays import as_log_likelihood, row_blocks
 
 
-def lppd(log_likelihood: ArrayLike) -> float:
+def lppd(log_likelihood: ArrayLike, *, weights: ArrayLike | None = None) -> float:
     """Log pointwise predictive density, the mean over rows, in nats per row. Higher is better.
 
     `mean_n log( 1/(C D) sum_cd p(y_n | theta_cd) )` (Gelman, Hwang and Vehtari 2014, "Understanding
@@ -17,6 +17,7 @@ def lppd(log_likelihood: ArrayLike) -> float:
 
     Args:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
+        weights: Weights of the rows in the mean, shape (N,); rows of weight zero are left out.
 
     Returns:
         The score; `-inf` if a row has probability zero under every draw.
@@ -32,12 +33,32 @@ def lppd(log_likelihood: ArrayLike) -> float:
         0.2
     """
     values = as_log_likelihood(log_likelihood)
-    total = sum(float(np.sum(logsumexp(block, axis=(0, 1)))) for _, block in row_blocks(values))
-    return total / values.shape[2] - float(np.log(values.shape[0] * values.shape[1]))
+    summed = np.concatenate([logsumexp(block, axis=(0, 1)) for _, block in row_blocks(values)])
+    return float(mean_over_rows(summed, weights) - np.log(values.shape[0] * values.shape[1]))
+
+
+def mean_over_rows(values: np.ndarray, weights: ArrayLike | None = None) -> np.ndarray:
+    """The weighted mean over the last axis, without the rows of weight zero.
+
+    Args:
+        values: Shape (..., N).
+        weights: Shape (N,); `None` weights all rows equally.
+
+    Returns:
+        Shape (...).
+    """
+    if weights is None:
+        return np.mean(values, axis=-1)
+    weights = np.asarray(weights, np.float64)
+    counted = weights > 0
+    return np.average(values[..., counted], axis=-1, weights=weights[counted])
 
 
 def cumulative_lppd(
-    log_likelihood: ArrayLike, over: Literal["chain", "draw"] = "chain"
+    log_likelihood: ArrayLike,
+    over: Literal["chain", "draw"] = "chain",
+    *,
+    weights: ArrayLike | None = None,
 ) -> np.ndarray:
     """LPPD of the first 1, 2, ... chains (or draws): once it is flat, more do not help.
 
@@ -48,6 +69,7 @@ def cumulative_lppd(
     Args:
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
         over: `"chain"` or `"draw"`.
+        weights: As for `lppd`.
 
     Returns:
         Nats per row, shape (C,) or (D,).
@@ -66,10 +88,9 @@ def cumulative_lppd(
     if over not in ("chain", "draw"):
         raise ValueError(f'`over` is {over!r} but must be "chain" or "draw".')
     kept, pooled = (0, 1) if over == "chain" else (1, 0)
-    total = np.zeros(values.shape[kept])
+    running: list[np.ndarray] = []
     for _, block in row_blocks(values):
         with np.errstate(invalid="ignore"):  # a NaN stays a NaN
-            running = np.logaddexp.accumulate(logsumexp(block, axis=pooled), axis=0)
-        total += running.sum(axis=1)
+            running.append(np.logaddexp.accumulate(logsumexp(block, axis=pooled), axis=0))
     num_pooled = np.arange(1, values.shape[kept] + 1) * values.shape[pooled]
-    return total / values.shape[2] - np.log(num_pooled)
+    return mean_over_rows(np.concatenate(running, axis=1), weights) - np.log(num_pooled)

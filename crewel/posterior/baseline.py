@@ -22,12 +22,12 @@ def log_likelihood(
     Classes get their frequencies, with one added to each count. Counts get a Poisson with their
     mean, or a negative binomial with their mean and variance if the likelihood is not a Poisson
     and the counts vary more than one. Values get a normal with their mean and standard deviation.
-    What the likelihood masks is neither fitted nor scored.
+    What the likelihood masks is neither fitted nor scored. Rows are fitted by their weights.
 
     Args:
         predictive: how the model predicts.
         params: any parameters, for the kind of the distribution.
-        data: the training data, `{"x": ..., "y": ...}`.
+        data: the training data, `{"x": ..., "y": ...}`, and `weights` if there are any.
         rows: the rows to score, the same way.
 
     Returns:
@@ -35,17 +35,23 @@ def log_likelihood(
     """
     distribution = _distribution(predictive, params, data["x"])
     train, y = (np.asarray(each["y"], np.float64) for each in (data, rows))
-    masked = _is_masked(distribution)
-    seen = _seen(predictive, params, rows) if masked else np.ones(y.shape, bool)
-    if masked:  # the statistics below leave NaN out
-        train = np.where(_seen(predictive, params, data), train, np.nan)
+    fitted = _weights(data, train)
+    seen = np.ones(y.shape, bool)
+    if _is_masked(distribution):
+        fitted = fitted * _seen(predictive, params, data)
+        seen = _seen(predictive, params, rows)
     if predictive.kind == CLASSES:
-        values = _classes(train, y)
-    elif predictive.kind == COUNTS:
-        values = _counts(train, y, dispersed=not isinstance(base_of(distribution), dist.Poisson))
+        values = _classes(train, fitted, y)
     else:
-        mean, sd = np.nanmean(train, 0), np.nanstd(train, 0) + 1e-12
-        values = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+        total = np.maximum(fitted.sum(0), 1e-12)
+        mean = (fitted * train).sum(0) / total
+        variance = (fitted * (train - mean) ** 2).sum(0) / total
+        if predictive.kind == COUNTS:
+            poisson = isinstance(base_of(distribution), dist.Poisson)
+            values = _counts(mean, variance, y, dispersed=not poisson)
+        else:
+            sd = np.sqrt(variance) + 1e-12
+            values = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
     return np.where(seen, values, 0.0).reshape(len(y), -1).sum(-1)
 
 
@@ -67,6 +73,12 @@ def _is_masked(distribution: Any) -> bool:
     return False
 
 
+def _weights(rows: Data, y: np.ndarray) -> np.ndarray:
+    """How much each value of `y` counts: the weight of its row."""
+    weights = np.asarray(rows.get("weights", np.ones(len(y))), np.float64)
+    return np.broadcast_to(weights.reshape(-1, *[1] * (y.ndim - 1)), y.shape)
+
+
 def _seen(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray:
     """Where `y` counts: two values of it have a log density of exactly zero where it does not."""
     distribution, y = predictive.at(params, rows["x"])[1], jnp.asarray(rows["y"])
@@ -75,17 +87,19 @@ def _seen(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarr
     return np.broadcast_to(found.reshape(found.shape + (1,) * (y.ndim - found.ndim)), y.shape)
 
 
-def _classes(train: np.ndarray, y: np.ndarray) -> np.ndarray:
-    known, y = train[np.isfinite(train)].astype(int), y.astype(int)
+def _classes(train: np.ndarray, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+    known, y = train.astype(int), y.astype(int)
     most = max(known.max(initial=0), y.max())
-    count = np.bincount(known, minlength=int(most) + 1) + 1.0
+    count = np.bincount(known.ravel(), weights.ravel(), minlength=int(most) + 1) + 1.0
     return np.log(count / count.sum())[y]
 
 
-def _counts(train: np.ndarray, y: np.ndarray, *, dispersed: bool) -> np.ndarray:
+def _counts(
+    mean: np.ndarray, variance: np.ndarray, y: np.ndarray, *, dispersed: bool
+) -> np.ndarray:
     from scipy.stats import nbinom, poisson
 
-    mean, variance = np.nanmean(train, 0) + 1e-12, np.nanvar(train, 0)
+    mean = mean + 1e-12
     found = poisson.logpmf(y, mean)
     if not dispersed:
         return found

@@ -56,12 +56,17 @@ def report(
     params, data = post.params, post.model.data
     like = post.model.test_point
     given = data["x"] if x is None else predictive.read(x, like)
-    inputs = some_rows(jax.tree.map(jnp.asarray, given), ROWS)
+    inputs = jax.tree.map(jnp.asarray, given)
+    if x is None or predictive.rows is not None:  # else it is one object
+        inputs = some_rows(inputs, ROWS)
     outputs = over_draws(points, predictive, params, inputs)
     rows: Data = data if y is None else predictive.read_pair(x, y, like)
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, like, data, rows)
-    return function_report.report(_flat(outputs), pointwise, constant, faults=faults)
+    weights = rows.get("weights")
+    return function_report.report(
+        _flat(outputs), pointwise, constant, weights=weights, faults=faults
+    )
 
 
 def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.DataFrame:

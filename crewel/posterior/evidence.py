@@ -19,6 +19,7 @@ from crewel.core.model_like import ModelLike
 from crewel.core.precision import is_double, precision
 from crewel.core.protocol import Params, PyTree
 from crewel.core.trees import named_leaves, some_rows
+from crewel.metrics.lppd import mean_over_rows
 from crewel.posterior import baseline
 from crewel.posterior.predict import NetworkPredictive
 
@@ -100,6 +101,11 @@ class Evidence:
             return "predictions", self.predictions[0]
         return "parameters", np.stack(list(self.entries.values()), axis=-1)
 
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The weights of the scored rows, if rows have weights."""
+        return some_rows(self.post.model.data, SCORED).get("weights")
+
     @cached_property
     def constant(self) -> float:
         """The LPPD of the best constant predictor on the scored rows."""
@@ -107,7 +113,7 @@ class Evidence:
         assert isinstance(predictive, NetworkPredictive)
         rows = some_rows(data, SCORED)
         found = baseline.log_likelihood(predictive, self.post.model.test_point, data, rows)
-        return float(found.mean())
+        return float(mean_over_rows(found, self.weights))
 
 
 def prepare(model: ModelLike, call: Call) -> None:

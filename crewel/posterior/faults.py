@@ -10,6 +10,7 @@ import numpy as np
 
 from crewel.core.text import count, name_chains, number
 from crewel.core.trees import named_leaves
+from crewel.metrics.lppd import mean_over_rows
 from crewel.posterior import evidence
 from crewel.posterior.evidence import Evidence
 from crewel.posterior.function_report import ESS_LIMIT_PER_CHAIN, RHAT_LIMIT
@@ -143,7 +144,8 @@ def dead(ev: Evidence) -> str | None:
     if ev.predictions is None:
         return None
     likelihood = ev.predictions[1]
-    lppd = np.logaddexp.reduce(likelihood, axis=1).mean(1) - np.log(likelihood.shape[1])
+    rows = np.logaddexp.reduce(likelihood, axis=1) - np.log(likelihood.shape[1])
+    lppd = mean_over_rows(rows, ev.weights)
     bad = ~(lppd > ev.constant)
     if not bad.any():
         return ""

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from crewel import metrics
 from crewel.core.text import name_chains
+from crewel.metrics.lppd import mean_over_rows
 from crewel.posterior import function_table
 from crewel.posterior.function_space import (
     as_predictions,
@@ -73,6 +74,7 @@ def report(
     log_likelihood: ArrayLike | None = None,
     baseline_log_likelihood: ArrayLike | None = None,
     *,
+    weights: ArrayLike | None = None,
     of: str = "prediction",
     faults: Sequence[str] = (),
 ) -> FunctionReport:
@@ -85,6 +87,7 @@ def report(
         baseline_log_likelihood: Log likelihood of the same rows under a constant predictor (the
             mean and standard deviation of the training targets, or the class frequencies), shape
             (N,), or its mean. Chains that are not better are dead.
+        weights: Weights of the rows in the LPPD, shape (N,); equal if `None`.
         of: What `f` holds, in the singular: predictions, or the parameters of a model that has
             none.
         faults: What else is known to be wrong with the run, for the verdict.
@@ -115,10 +118,10 @@ def report(
                 f"`log_likelihood` has shape {values.shape} and `f` {f.shape}: their first two "
                 "axes, chains and draws, must be equal."
             )
-        cumulative = metrics.cumulative_lppd(values, over="chain")
-        chain_lppd = np.array([metrics.lppd(chain[None]) for chain in values])
+        cumulative = metrics.cumulative_lppd(values, over="chain", weights=weights)
+        chain_lppd = np.array([metrics.lppd(chain[None], weights=weights) for chain in values])
     if baseline_log_likelihood is not None:
-        baseline = _baseline(baseline_log_likelihood, log_likelihood)
+        baseline = _baseline(baseline_log_likelihood, log_likelihood, weights)
     if baseline is not None and chain_lppd is not None:
         dead = _where(~(chain_lppd > baseline))  # a chain whose LPPD is NaN is dead
     rhat, within, ess = function_rhat(f), within_chain_rhat(f), function_ess(f)
@@ -221,7 +224,9 @@ def _missing(f: np.ndarray, has_likelihood: bool, has_baseline: bool, of: str) -
     return tuple(missing)
 
 
-def _baseline(baseline: ArrayLike, log_likelihood: ArrayLike | None) -> float:
+def _baseline(
+    baseline: ArrayLike, log_likelihood: ArrayLike | None, weights: ArrayLike | None
+) -> float:
     if log_likelihood is None:
         raise ValueError("`baseline_log_likelihood` was given without `log_likelihood`: give both.")
     baseline, shape = np.asarray(baseline, np.float64), np.shape(log_likelihood)
@@ -230,7 +235,7 @@ def _baseline(baseline: ArrayLike, log_likelihood: ArrayLike | None) -> float:
             f"`baseline_log_likelihood` has shape {baseline.shape} and `log_likelihood` {shape}: "
             f"the baseline must be a scalar or one number per row, shape {shape[2:]}."
         )
-    return float(baseline.mean())
+    return float(mean_over_rows(baseline, weights) if baseline.ndim else baseline)
 
 
 def _where(mask: ArrayLike) -> tuple[int, ...]:

@@ -247,7 +247,7 @@ class Posterior:
         return one_draw.network(self.model.predictive, self.points, chain, draw)
 
     def log_likelihood(self, *args: Any, **kwargs: Any) -> DataTree:
-        """Pointwise log likelihood, for LOO and model comparison; it is never scaled.
+        """Pointwise log likelihood, for LOO and model comparison; neither scaled nor weighted.
 
         Args:
             args: for a network, inputs `x` and targets `y` (default: the training data). For a

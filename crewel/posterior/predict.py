@@ -35,16 +35,17 @@ class NetworkPredictive:
 
     Attributes:
         apply: `(params, x) -> outputs`, leading axis of rows.
-        likelihood: `(params, outputs) -> NumPyro distribution over y`.
+        likelihood: `(params, outputs, x) -> NumPyro distribution over y`.
         rebuild: `params ->` the network's library's own object, or `None`.
         kind: what `y` is: `"classes"`, `"counts"` or `"values"`.
-        rows: the format of a row of `x`, with which new rows are compared; `None`: they are not.
+        rows: the format of a row of `x`, with which new rows are compared; `None`: they are not,
+            as where `x` is one object.
         together: the settings, in words, under which the density sees the rows of a batch
             together, as the user chose; empty if each row stands alone.
     """
 
     apply: Callable[[Params, PyTree], PyTree]
-    likelihood: Callable[[Params, PyTree], dist.Distribution]
+    likelihood: Callable[[Params, PyTree, PyTree], dist.Distribution]
     rebuild: Callable[[Params], Any] | None = None
     kind: str = "values"
     rows: RowFormat | None = None
@@ -92,7 +93,7 @@ class NetworkPredictive:
     def at(self, params: Params, x: PyTree) -> tuple[PyTree, dist.Distribution]:
         """The network's outputs, and the distribution of `y` that they parametrize."""
         outputs = self.apply(params, x)
-        return outputs, self.likelihood(params, outputs)
+        return outputs, self.likelihood(params, outputs, x)
 
     def point(self, params: Params, x: PyTree) -> dict[str, PyTree]:
         """The predictions that need no random numbers: class `probability`, or `outputs`."""

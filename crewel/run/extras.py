@@ -10,6 +10,7 @@ from crewel.core import minibatch
 from crewel.core.minibatch import Batches
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import SEPARATE, Algorithm, Target
+from crewel.core.together import require_alone
 from crewel.run import held_out, reduce
 from crewel.run.monitor import Monitor
 from crewel.run.prefetch import Prefetcher
@@ -54,6 +55,8 @@ def find(
             requires.
     """
     prefetcher = None
+    if row.own_batches:
+        require_alone(target.data, row.name)
     if settings.get("batches") is not None:
         target, prefetcher = _from_host(target, settings)
         batches = Batches(prefetcher.size, target.num_data, host=True)
@@ -83,6 +86,7 @@ def _from_host(target: Target, settings: Mapping[str, Any]) -> tuple[Target, Pre
             "batch of n rows is scaled by `num_data` / n."
         )
     target.require(SEPARATE, "batches")
+    require_alone(target.data, "batches")
     prefetcher = Prefetcher(settings["batches"], target.data)
     size = settings.get("batch_size")
     if size is not None and size != prefetcher.size:

@@ -63,7 +63,9 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
     same_index(x, y)
     x, y = predictive.read(x, model.test_point), array_of(y, "y")
     x, y = jax.tree.map(jnp.asarray, (x, y))
-    rows, like = {leaf.shape[:1] for leaf in jax.tree.leaves(x)}, model.data["y"]
+    alone = predictive.rows is not None
+    rows = {leaf.shape[:1] for leaf in jax.tree.leaves(x)} if alone else {y.shape[:1]}
+    like = model.data["y"]
     if rows != {y.shape[:1]} or y.ndim != like.ndim:
         raise ValueError(
             f"In `evaluate`, `x` has {' or '.join(str(n) for (n,) in rows)} rows and `y` has shape "

@@ -21,7 +21,7 @@ from crewel import likelihoods
         (likelihoods.gaussian, r"call it, `likelihoods.gaussian\(\)`"),
         (likelihoods.categorical, r"call it, `likelihoods.categorical\(\)`"),
         (lambda outputs: dist.Normal(outputs, 1), r"a function with the arguments `\(outputs\)`"),
-        (lambda outputs, latents, batch: None, r"arguments `\(outputs, latents, batch\)`"),
+        (lambda outputs, latents, x, y: None, r"arguments `\(outputs, latents, x, y\)`"),
         (3, "a int"),
     ],
 )

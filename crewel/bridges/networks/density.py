@@ -18,6 +18,7 @@ from jax.tree_util import Partial
 from crewel.bridges.networks.batch_stats import Network
 from crewel.bridges.networks.layout import Layout
 from crewel.core.protocol import Array, Data, Key, Params, PyTree
+from crewel.core.together import Places
 from crewel.core.trees import by_value
 from crewel.likelihoods import Likelihood
 from crewel.posterior.predict import NetworkPredictive
@@ -41,15 +42,36 @@ def _wide(leaf: jax.Array) -> jax.Array:
 
 
 @dataclass(frozen=True)
+class _OutputsAt:
+    """Outputs at some places of one `x`, or for another `x`."""
+
+    outputs: _Outputs
+
+    def __call__(
+        self, apply: Callable[[Params, PyTree], PyTree], whole: PyTree, params: Params, x: PyTree
+    ) -> PyTree:
+        if not isinstance(x, Places):
+            return self.outputs(apply, params, x)
+        return jax.tree.map(lambda leaf: leaf[x.index], self.outputs(apply, params, whole))
+
+
+@dataclass(frozen=True)
 class _Distribution:
     layout: Layout
     squeeze: bool
+    takes_batch: bool
 
     def __call__(
-        self, likelihood: Callable[..., dist.Distribution], params: Params, outputs: PyTree
+        self,
+        likelihood: Callable[..., dist.Distribution],
+        params: Params,
+        outputs: PyTree,
+        x: PyTree,
     ) -> dist.Distribution:
         latents = self.layout.split(params)[1]
-        return likelihood(outputs[..., 0] if self.squeeze else outputs, latents)
+        outputs = outputs[..., 0] if self.squeeze else outputs
+        batch = ({"x": x},) if self.takes_batch else ()
+        return likelihood(outputs, latents, *batch)
 
 
 @dataclass(frozen=True)
@@ -83,7 +105,13 @@ class _SampleNetwork:
 
 
 def predictives(
-    net: Network, layout: Layout, likelihood: Likelihood, x: PyTree, y: Array
+    net: Network,
+    layout: Layout,
+    likelihood: Likelihood,
+    x: PyTree,
+    y: Array,
+    *,
+    together: bool = False,
 ) -> tuple[NetworkPredictive, NetworkPredictive]:
     """The network's outputs and the distribution of `y`, as functions of all parameters.
 
@@ -93,6 +121,7 @@ def predictives(
         likelihood: from outputs to the distribution of `y`.
         x: training inputs.
         y: training targets.
+        together: whether `x` is one object, and training rows are `Places` in it.
 
     Returns:
         One for predictions on any rows, and one for the density, which only sees training rows.
@@ -104,12 +133,18 @@ def predictives(
         and len(outputs.shape) == y.ndim + 1
         and outputs.shape[-1] == 1
     )
+
+    def of_rows(apply: Callable[[Params, PyTree], PyTree]) -> Partial:
+        outputs = _Outputs(layout)
+        return Partial(_OutputsAt(outputs), apply, x) if together else Partial(outputs, apply)
+
+    distribution = _Distribution(layout, squeeze, likelihood.takes_batch)
     predictive = NetworkPredictive(
-        apply=Partial(_Outputs(layout), net.predict),
-        likelihood=Partial(_Distribution(layout, squeeze), by_value(likelihood.fn)),
+        apply=of_rows(net.predict),
+        likelihood=Partial(distribution, by_value(likelihood.fn)),
         rebuild=Partial(_Native(layout), net.rebuild),
     )
-    training = replace(predictive, apply=Partial(_Outputs(layout), net.apply), rebuild=None)
+    training = replace(predictive, apply=of_rows(net.apply), rebuild=None)
     return predictive, training
 
 
@@ -119,11 +154,12 @@ def log_prior(layout: Layout, table: Mapping[str, Any]) -> Partial:
 
 
 def _pointwise(training: NetworkPredictive, params: Params, batch: Data) -> jax.Array:
-    return training.pointwise(params, batch["x"], batch["y"])
+    values = training.pointwise(params, batch["x"], batch["y"])
+    return values * batch["weights"] if "weights" in batch else values
 
 
 def log_likelihood(training: NetworkPredictive) -> Partial:
-    """`(params, batch) -> (n,)`, one value per row."""
+    """`(params, batch) -> (n,)`, one value per row, times its weight if rows have weights."""
     return Partial(_pointwise, training)
 
 

@@ -57,8 +57,8 @@ class _Init:
     init: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: PyTree, key: Key) -> PyTree:
-        return self.init(key, row, **dict(self.call))
+    def __call__(self, x: PyTree, key: Key) -> PyTree:
+        return self.init(key, x, **dict(self.call))
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,7 @@ def bridge(
     if dropout is not None and not takes_rng:
         raise ValueError("`dropout` needs an `rng`: leave out `hk.without_apply_rng`.")
     keywords = tuple(call.items())
-    row = jax.tree.map(lambda leaf: leaf[:1], x)
-    init = Partial(_Init(Static(network.init), keywords), row)
+    init = Partial(_Init(Static(network.init), keywords), x)
     fresh = jax.jit(init)(key)[1] if stateful else {}
     if is_initializer(example):
         init, example = by_value(example), None

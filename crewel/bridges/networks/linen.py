@@ -82,9 +82,9 @@ class _Init:
     module: Static
     call: tuple[tuple[str, Any], ...]
 
-    def __call__(self, row: PyTree, key: Key) -> PyTree:
+    def __call__(self, x: PyTree, key: Key) -> PyTree:
         streams = dict(zip(("params", "dropout"), jax.random.split(key), strict=True))
-        return self.module.value.init(streams, row, **dict(self.call))
+        return self.module.value.init(streams, x, **dict(self.call))
 
 
 def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
@@ -130,7 +130,7 @@ def bridge(
         network, bound = network.unbind()
         example = bound if example is None else example
     static = Static(network), tuple(call.items())
-    init = Partial(_Init(*static), jax.tree.map(lambda leaf: leaf[:1], x))
+    init = Partial(_Init(*static), x)
     if is_initializer(example):
         init, example = by_value(example), None
     params, state = _plain(jax.jit(init)(key) if example is None else example)

@@ -11,7 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.core import Tracer
 
-from crewel.core.frames import names_of
+from crewel.core.frames import array_of, names_of, same_index
 from crewel.core.protocol import Array, Params, PyTree
 from crewel.core.row_format import require_finite
 from crewel.core.trees import named_leaves
@@ -47,20 +47,75 @@ _MASK = (
 )
 
 
-def data(x: PyTree, y: Array) -> None:
+def together(rows: str) -> bool:
+    """Whether rows belong together.
+
+    Raises:
+        ValueError: `rows` is neither of its two values.
+    """
+    if rows not in ("independent", "together"):
+        raise ValueError(f"`rows` must be 'independent' or 'together', got {rows!r}.")
+    return rows == "together"
+
+
+def data(x: PyTree, y: Array, *, together: bool = False) -> None:
     """Refuse data of different lengths, or with values that are not finite.
 
     Raises:
         TypeError: `y` is not an array.
-        ValueError: the numbers of rows differ, or a row holds NaN or infinity.
+        ValueError: the numbers of rows differ, unless `x` is one object; or a row holds NaN or
+            infinity.
     """
-    if _rows("x", x) != _rows("y", y):
-        raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {_rows('y', y)}.")
+    number = _rows("y", y)
+    if not together and _rows("x", x) != number:
+        raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {number}.")
     if not hasattr(y, "shape"):
-        raise TypeError(f"`y` is a {type(y).__name__}; it must be one array, `(N, ...)`.")
+        raise TypeError(
+            f"`y` is a {type(y).__name__}; it must be one array, `(N, ...)`. What else belongs to "
+            "a row, such as a censoring flag or an exposure, can be a leaf of `x`, which the "
+            "likelihood reads as `batch['x']`: `(outputs, latents, batch) -> distribution`."
+        )
     for name, tree in (("x", x), ("y", y)):
         for leaf in jax.tree.leaves(tree):
             require_finite(leaf, name, _MASK)
+
+
+def places(predictive: NetworkPredictive, params: Params, x: PyTree, y: Array) -> None:
+    """Refuse a network of one object that does not return a row for each row of `y`.
+
+    Raises:
+        ValueError: it returns another number of rows.
+    """
+    outputs = jax.eval_shape(predictive.apply, params, x)
+    rows = {leaf.shape[:1] for leaf in jax.tree.leaves(outputs)}
+    if rows != {(len(y),)}:
+        found = " and ".join(str(shape[0]) if shape else "no" for shape in sorted(rows))
+        raise ValueError(
+            f"With `rows='together'` the network returns a row for each row of `y`; it returns "
+            f"{found} rows and `y` has {len(y)}."
+        )
+
+
+def weights(weights: Any, x: PyTree, y: Any) -> jax.Array:
+    """The weights of the rows as an array of floats, `(N,)`.
+
+    Raises:
+        TypeError: they are not numbers.
+        ValueError: there is not one for each row of `y`, their index is not that of `x`, one is
+            negative or not finite, or all are zero.
+    """
+    same_index(x, weights, "weights")
+    found = np.asarray(array_of(weights, "weights"), np.float64)
+    rows = np.shape(jax.tree.leaves(y)[0])[:1]
+    if found.shape != rows:
+        raise ValueError(
+            f"`weights` has shape {found.shape}; it must have one number per row, shape {rows}."
+        )
+    require_finite(found, "weights")
+    if (found < 0).any() or not found.any():
+        what = f"{found.min():g} in row {found.argmin()}" if found.any() else "zero everywhere"
+        raise ValueError(f"`weights` must be at least 0, and one must be positive; it is {what}.")
+    return jnp.asarray(found, jnp.result_type(float))
 
 
 def parameters(params: Params) -> None:
@@ -94,6 +149,8 @@ def likelihood(
     x: PyTree,
     y: Array,
     latents: Collection[str] = (),
+    *,
+    takes_batch: bool = False,
 ) -> str:
     """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
 
@@ -110,7 +167,7 @@ def likelihood(
     def look(params: Params, x: PyTree):
         outputs = predictive.apply(params, x)
         seen["outputs"] = jax.tree.map(jnp.shape, outputs)
-        seen["distribution"] = predictive.likelihood(params, outputs)
+        seen["distribution"] = predictive.likelihood(params, outputs, x)
         return ()
 
     try:
@@ -119,9 +176,11 @@ def likelihood(
         asked = error.args[0] if isinstance(error, KeyError) and error.args else None
         named = isinstance(seen.get("outputs"), Mapping)  # then it may be one of the outputs
         if isinstance(asked, str) and asked not in latents and not named:
+            batch = ", and its batch has `x` alone (`batch['x']`)" if takes_batch else ""
             raise ValueError(
-                f"The likelihood reads `{asked}`, but `latents` has {list(latents)}. Add its "
-                f"prior: `latents={{{asked!r}: dist.HalfNormal(1)}}`, for example."
+                f"The likelihood reads `{asked}`, but `latents` has {list(latents)}{batch}. Add "
+                f"its prior, for example `latents={{{asked!r}: dist.HalfNormal(1)}}`, or make it a "
+                "leaf of `x` if it belongs to a row."
             ) from error
         if "outputs" in seen:
             error.add_note(
