@@ -47,7 +47,7 @@ def predicting(outputs, distribution, y):
     from crewel.posterior.predict import NetworkPredictive
 
     predictive = NetworkPredictive(
-        Partial(lambda p, x: outputs(p, x)), Partial(lambda p, out: distribution(out))
+        Partial(lambda p, x: outputs(p, x)), Partial(lambda p, out, x: distribution(out))
     )
     return cw.Model(
         None,

@@ -66,9 +66,9 @@ def data(x: PyTree, y: Array, *, together: bool = False) -> None:
         ValueError: the numbers of rows differ, unless `x` is one object; or a row holds NaN or
             infinity.
     """
-    number = _rows("y", y)
-    if not together and _rows("x", x) != number:
-        raise ValueError(f"`x` has {_rows('x', x)} rows and `y` has {number}.")
+    in_x, in_y = None if together else _rows("x", x), _rows("y", y)
+    if in_x not in (None, in_y):
+        raise ValueError(f"`x` has {in_x} rows and `y` has {in_y}.")
     if not hasattr(y, "shape"):
         raise TypeError(
             f"`y` is a {type(y).__name__}; it must be one array, `(N, ...)`. What else belongs to "
