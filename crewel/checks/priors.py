@@ -197,6 +197,7 @@ def tails(context: Context) -> Check:
     looked = [i for i in np.linspace(0, len(leaves) - 1, count).astype(int) if leaves[i].size]
     drawn = jax.tree.leaves(context.normal(5, position))
     flat: dict[str, np.ndarray] = {}
+    rises: list[bool] = []
     for i in looked:
         direction = [np.zeros(leaf.shape, leaf.dtype) for leaf in leaves]
         direction[i] = drawn[i]
@@ -205,20 +206,34 @@ def tails(context: Context) -> Check:
             values, moved = np.asarray(found[0], np.float64), np.asarray(found[1])
             if not _falls(values, moved):
                 flat[paths[i]] = np.where(moved, values, np.nan)
+                rises.append(_rises(flat[paths[i]]))
     if flat:
         path, values = next(iter(flat.items()))
         last = np.flatnonzero(np.isfinite(values))[-1]
+        cannot = "The posterior cannot be normalized, and chains drift without limit."
+        negated = len(flat) == len(looked) and all(rises)
         return failed(
-            f"The log density does not decrease far out along {names(flat)}: it is "
+            f"The log density {'rises' if negated else 'does not decrease'} far out along "
+            f"{names(flat)}: it is "
             f"{number(values[last - 1])} with `{path}` moved by {FAR[last - 1]:.0e}, and "
-            f"{number(values[last])} with `{path}` moved by {FAR[last]:.0e}{context.note}. The "
-            "posterior cannot be normalized, and chains drift without limit. Give "
-            f"{names(flat)} a proper prior.",
+            f"{number(values[last])} with `{path}` moved by {FAR[last]:.0e}{context.note}. "
+            + (
+                "As it rises along every leaf, its sign is probably wrong: return the log density, "
+                f"not a loss or a potential, which is its negative. {cannot}"
+                if negated
+                else f"{cannot} Give {names(flat)} a proper prior."
+            ),
             leaves=list(flat),
             distances=np.asarray(FAR),
             values=values,
         )
     return passed(f"The log density decreases far out along {len(looked)} of {len(leaves)} leaves.")
+
+
+def _rises(values: np.ndarray) -> bool:
+    """Whether values that do not fall rise between the two farthest known points."""
+    known = values[np.isfinite(values)]
+    return bool(known[-1] > known[-2] + 1.0)
 
 
 def _falls(values: np.ndarray, moved: np.ndarray) -> bool:

@@ -7,10 +7,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import JaxprEqn
 
 from crewel.checks import trace
 from crewel.checks.context import Context
-from crewel.checks.report import Check, failed, passed, skipped
+from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.core.jaxprs import Body, bodies
 
 _WHY = (
     "Look for random numbers without a fixed key (`np.random`, a new seed in each call), a counter "
@@ -33,7 +35,7 @@ def twice(context: Context) -> Check:
         return skipped("The log density could not be evaluated; see `log density shape`.")
     ops = _changed(first, second)
     if ops is None:
-        return passed("Evaluated twice, the log density does the same.")
+        return _noise(context, first)
     op = ops[0] if ops else None
     line = op.line() if op is not None else None
     what = f": `{op.name}` has another operand the second time" if op is not None else ""
@@ -41,6 +43,32 @@ def twice(context: Context) -> Check:
         f"The log density is not a function of its inputs{what}{f', at {line}' if line else ''}. "
         f"{_WHY}"
     )
+
+
+def _noise(context: Context, flat: trace.Flat) -> Check:
+    """Whether the density draws random numbers, which its fixed key makes the same each time."""
+    same = "Evaluated twice, the log density does the same."
+    op = next((op for op in flat.ops if _draws(op.eqn)), None)
+    if op is None:
+        return passed(same)
+    if "dropout" in getattr(context.model.predictive, "together", ""):
+        return passed(f"{same} It drops the same units each time, as you chose.")
+    line = op.line()
+    return warned(
+        f"The log density draws random numbers{f', at {line}' if line else ''}. Its key is the "
+        "same at every evaluation, and so are the numbers: the posterior is that for this one "
+        "array of noise. Noise of the model is a parameter with a prior of its own, or is "
+        "integrated out in the likelihood. Ignore this if one fixed array is meant, as in random "
+        "features."
+    )
+
+
+def _draws(eqn: JaxprEqn) -> bool:
+    """Whether an equation, or a part of the loop or branch that it is, draws random numbers."""
+    if eqn.primitive.name in ("random_bits", "threefry2x32", "rng_bit_generator"):
+        return True
+    inner = [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
+    return any(_draws(one) for body in inner for one in body.jaxpr.eqns)
 
 
 def _changed(first: trace.Flat, second: trace.Flat) -> list[trace.Op] | None:

@@ -91,8 +91,8 @@ def independent(context: Context) -> Check:
         else:
             why = (
                 "It depends on the other rows or on their order, as with batch normalization, a "
-                "mean or scale of the batch, `cumsum`, or `x[0]` in place of each row. Compute "
-                "statistics of the data once, outside the model."
+                "mean or scale of the batch, `cumsum`, `jnp.dot` over the rows, or `x[0]` in place "
+                "of each row. Compute statistics of the data once, outside the model."
             )
         return failed(
             f"The log likelihood of one row is {number(together[row])} in a batch of {rows} rows, "

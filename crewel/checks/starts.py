@@ -5,14 +5,19 @@ from __future__ import annotations
 import jax
 import numpy as np
 
+from crewel.checks.blame import blame, parts
 from crewel.checks.context import Context
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.protocol import Params, Target
+from crewel.core.compiling import quickly
+from crewel.core.protocol import Params, Position, Target
 from crewel.core.text import name_chains, names, number
 from crewel.core.trees import named_leaves
+from crewel.run import initial
 
 NEAR = 1e-3  # spread relative to the size of the state, below which chains start together
+DRAWN = 32  # starts that are drawn to see how often the density is not finite
+OUTSIDE = 0.1  # share of them, above which the density has an edge where chains will come
 
 
 def found(context: Context) -> Check:
@@ -22,9 +27,55 @@ def found(context: Context) -> Check:
     chains = context.checked_chains
     some = "" if chains == context.num_chains else f", {chains} of them checked"
     shapes = {path: leaf.shape for path, leaf in named_leaves(start.positions).items()}
+    if isinstance(init, str) and np.isfinite(start.log_density).all():
+        outside = _outside(context, init)
+        if outside:
+            return warned(outside, shapes=shapes)
     return passed(
         f"{context.num_chains} {context.noun} from {how}{some}{context.note}.", shapes=shapes
     )
+
+
+def _outside(context: Context, way: str) -> str:
+    """What is wrong if the density is not finite at many starts, which a call would draw again."""
+    chains, model, small = context.checked_chains, context.model, context.small
+    rounds = context.affordable(3 * DRAWN) // (3 * chains)
+    inside: list[Position] = []
+    outside: list[Position] = []
+    for n in range(rounds):
+        keys = jax.vmap(lambda key, n=n: jax.random.fold_in(key, n))(context.chain_keys)
+        with quickly():
+            drawn = initial.find(model, small, way, chains, keys, tries=1)
+        for chain, finite in enumerate(np.isfinite(drawn.log_density)):
+            position = jax.tree.map(lambda leaf, c=chain: leaf[c], drawn.positions)
+            (inside if finite else outside).append(position)
+    total = len(inside) + len(outside)
+    if not inside or len(outside) <= OUTSIDE * total:
+        return ""
+    where, leaf = next(
+        ((each, named) for each in outside[:8] if (named := _leaf(context, each, inside))),
+        (outside[0], ""),
+    )
+    why, _ = blame(context, small, where)
+    share = f"at {len(outside)} of {total} positions drawn from `init={way!r}`"
+    return (
+        f"The log density is not finite {share}{context.note}. {why}{leaf} "
+        "A chain that comes to such an edge diverges or stops there. Constrain the parameter: "
+        "`jnp.exp` in `transform_fn` makes it positive, for example."
+    )
+
+
+def _leaf(context: Context, outside: Position, inside: list[Position]) -> str:
+    """The leaf that takes a position out of the support, in a sentence; empty if several do."""
+    leaves, structure = jax.tree.flatten(outside)
+    values = named_leaves(parts(context.small, outside)["params"])
+    for i, path in enumerate(named_leaves(outside)):
+        for other in inside[:4]:
+            mixed = [*leaves[:i], jax.tree.leaves(other)[i], *leaves[i + 1 :]]
+            if np.isfinite(parts(context.small, structure.unflatten(mixed))["total"]):
+                at = f" ({number(values[path])})" if np.size(values.get(path, ())) == 1 else ""
+                return f" It is the value of `{path}`{at} that is not allowed."
+    return ""
 
 
 def support(context: Context) -> Check:

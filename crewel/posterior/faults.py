@@ -132,10 +132,16 @@ def rejecting(ev: Evidence) -> str | None:
     bad = ~(rate >= REJECTED)
     if not bad.any():
         return ""
-    which = _which(bad)
+    which, options = _which(bad), ev.post.call.options
+    do = "Use a smaller `step_size` or a longer warm-up."
+    if "num_steps" in options and options.get("trajectory_length", ...) is not None:
+        do = (
+            "With `num_steps` given, the step size is `trajectory_length / num_steps` and is not "
+            "adapted: leave `num_steps` out, or pass `trajectory_length=None` as well."
+        )
     return (
         f"{which.capitalize()} accept {100 * np.nanmin(rate):.1f} % of proposals: the steps are "
-        "too long. Use a smaller `step_size` or a longer warm-up."
+        f"too long. {do}"
     )
 
 
