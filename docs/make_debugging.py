@@ -80,6 +80,7 @@ Each bug is a script in `docs/bugs`, shown with the output of the debugger (with
 checks that pass or do not apply) and with the result of running the same density directly in
 BlackJAX or NumPyro. None of the ten raises an error or a warning there.
 [`by_hand.py`](bugs/by_hand.py) runs the two libraries as their documentation does.
+[Reported bugs](reported_bugs.md) has ten more, from issues that users posted.
 
 """
 

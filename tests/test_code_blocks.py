@@ -13,6 +13,8 @@ from support.pages import BLOCK, PAGES, ROOT, run
 MARKS = {
     # Most of it is tested in `checks/test_debug_page.py`.
     "debugging.md": pytest.mark.slow,
+    # Its outputs are compared in `checks/test_reported_page.py`.
+    "reported_bugs.md": pytest.mark.slow,
     # These take longest.
     "bridges.md": pytest.mark.slow,
     "sgmcmc.md": pytest.mark.slow,
