@@ -21,7 +21,7 @@ OUTSIDE = 0.1  # share of them, above which the density has an edge where chains
 
 
 def found(context: Context) -> Check:
-    """The initial states of the call can be found."""
+    """The initial states of the call can be found, and few draws have no finite density."""
     start, init = context.start, context.init
     how = f"`init={init!r}`" if isinstance(init, str) else "the states given"
     chains = context.checked_chains
