@@ -286,15 +286,14 @@ class Posterior:
 
     def __repr__(self) -> str:
         """Return the algorithm, the sizes, the divergences, the time and the verdict."""
+        chains, draws = count(self.num_chains, "chain"), count(self.num_draws, "draw")
         size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
         lines = [
-            f"<crewel.Posterior: {self.algorithm}, {count(self.num_chains, 'chain')} x "
-            f"{count(self.num_draws, 'draw')} of {count(size, 'value')}"
+            f"<crewel.Posterior: {self.algorithm}, {chains} x {draws} of {count(size, 'value')}"
         ]
         if "diverging" in self.stats:
             lines.append(f"{int(self.stats['diverging'].sum())} diverging")
-        if "total" in self.timing:
-            lines.append(f"{self.timing['total']:.1f} s")
+        lines += [f"{self.timing['total']:.1f} s"] if "total" in self.timing else []
         if self.verdict.looked_at:
             names = ", ".join(fault.name for fault in self.verdict.faults)
             lines.append(f"verdict: {names}" if names else "verdict: no fault found")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import warnings
-from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +13,6 @@ from support import counting
 
 import crewel as cw
 from crewel.posterior import evidence, verdict
-from crewel.posterior import faults as faulty
 
 QUICK = {"num_chains": 4, "num_warmup": 500, "num_draws": 500, "progress": False}
 
@@ -141,37 +139,6 @@ def test_a_good_fit_has_a_low_pareto_k():
     model = cw.Model(normal, jnp.zeros(3))
     found, post = faults(lambda: model.vi.blackjax_fullrank_vi(seed=0, progress=False))
     assert "Pareto k" not in found and "Pareto k" in post.verdict.looked_at
-
-
-@pytest.fixture(scope="module")
-def short_fit():
-    with cw.settings(verdict="off"):
-        return cw.Model(normal, jnp.zeros(2)).vi.numpyro_auto_normal(
-            seed=0, num_chains=1, num_steps=5, num_draws=4000, progress=False
-        )
-
-
-def pareto_message(post, log_weights):
-    stats = {"lp": log_weights[None], "log_q": np.zeros((1, 4000))}
-    return faulty.pareto_k(evidence.Evidence(replace(post, stats=stats)))
-
-
-@pytest.mark.parametrize("k", [0.3, 1.2])
-def test_pareto_k_is_that_of_the_weights(short_fit, k):
-    """Weights of a Pareto distribution, whose k is known."""
-    log_weights = k * np.random.default_rng(0).exponential(size=4000)
-    assert bool(pareto_message(short_fit, log_weights)) == (k > 0.7)
-
-
-@pytest.mark.parametrize("step", [1e-3, 1.0])
-def test_equal_weights_have_no_tail(short_fit, step):
-    """arviz-stats returns NaN or raises for them."""
-    ties = step * np.random.default_rng(0).integers(0, 3, 4000)
-    assert pareto_message(short_fit, ties) == ""
-
-
-def test_weights_that_are_not_finite_are_a_fault(short_fit):
-    assert "Pareto k of 1 of 1 fit" in pareto_message(short_fit, np.full(4000, np.nan))
 
 
 def test_members_no_better_than_a_constant_are_dead():
