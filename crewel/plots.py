@@ -111,12 +111,12 @@ def plot_reliability(
     """Accuracy of the top label against its confidence; calibrated networks are on the diagonal.
 
     Below the diagonal, a network is overconfident. The error bars are the central 90 % of the
-    Jeffreys posterior of each bin's accuracy; the gray bars are the share of rows in each bin. The
-    numbers come from `metrics.reliability_curve` and `metrics.ece`.
+    Jeffreys posterior of each bin's accuracy; the gray bars are the share of labels in each bin.
+    The numbers come from `metrics.reliability_curve` and `metrics.ece`.
 
     Args:
-        probabilities: Mean over chains and draws, shape (N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probabilities: Mean over chains and draws, shape (N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...); each label of a row counts.
         num_bins: Bins of equal width over (0, 1].
         ax: Where to draw; by default a new figure.
 
@@ -137,11 +137,11 @@ def plot_reliability(
 
     curve = metrics.reliability_curve(probabilities, y, num_bins)
     error = metrics.ece(probabilities, y, num_bins)
-    total = int(curve.num_rows.sum())
+    total, word = int(curve.num_rows.sum()), "rows" if np.ndim(y) == 1 else "labels"
     ax = _axes(ax, size=(4.8, 5.4))
     ax.plot([0, 1], [0, 1], "--", color=GRAY, linewidth=1.2, label="calibrated", zorder=1)
     ax.bar((np.arange(num_bins) + 0.5) / num_bins, curve.num_rows / total, width=0.92 / num_bins,
-           color="#DDDDDD", label=f"share of the {total} rows", zorder=0)  # fmt: skip
+           color="#DDDDDD", label=f"share of the {total} {word}", zorder=0)  # fmt: skip
     full = curve.num_rows > 0
     right = (curve.accuracy * curve.num_rows)[full]
     wrong = curve.num_rows[full] - right
@@ -153,7 +153,7 @@ def plot_reliability(
                 label=f"accuracy, 90 % error bars (ECE {error:.3f})", zorder=3)  # fmt: skip
     ax.set(
         xlabel="confidence of the predicted class",
-        ylabel="accuracy; share of rows",
+        ylabel=f"accuracy; share of {word}",
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
@@ -172,14 +172,14 @@ def plot_class_probabilities(
 ) -> "Axes":
     """Posterior probability of the true class, for every held-out row.
 
-    For each row, the plot shows the median and the central interval over chains and draws, with
-    rows sorted by the median. A long bar means epistemic uncertainty; a short bar in the middle
-    means aleatoric uncertainty. A row is correct if its true class has the highest mean
-    probability.
+    For each row (or each label of a row, if it has several), the plot shows the median and the
+    central interval over chains and draws, with rows sorted by the median. A long bar means
+    epistemic uncertainty; a short bar in the middle means aleatoric uncertainty. A row is correct
+    if its true class has the highest mean probability.
 
     Args:
-        probability_draws: Class probabilities of each draw, shape (C, D, N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probability_draws: Class probabilities of each draw, shape (C, D, N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...).
         level: Probability of the interval.
         max_rows: The number of rows shown at most, evenly spaced in sorted order; the legend
             counts all rows.
@@ -200,20 +200,22 @@ def plot_class_probabilities(
         ['correct (1 row)', 'wrong (1 row)', 'chance']
     """
     draws = np.asarray(probability_draws, np.float64)
-    if draws.ndim != 4:
+    if draws.ndim < 4:
         raise ValueError(
             f"`probability_draws` has shape {draws.shape} (with `y` of shape {np.shape(y)}) but "
-            "must be (chains, draws, rows, classes)."
+            "must be (chains, draws, rows, ..., classes)."
         )
     mean, labels = metrics.class_labels(draws.mean(axis=(0, 1)), y)
     correct = mean.argmax(axis=1) == labels
     num_rows, num_classes = mean.shape
+    draws = draws.reshape(*draws.shape[:2], num_rows, num_classes)
     true_class = draws[:, :, np.arange(num_rows), labels]
     tails = [(1 - level) / 2, 0.5, (1 + level) / 2]
     low, median, high = np.quantile(true_class, tails, axis=(0, 1))
     order = np.argsort(median, kind="stable")
     shown = np.unique(np.linspace(0, num_rows - 1, min(num_rows, max_rows)).round().astype(int))
     width = float(np.clip(300 / len(shown), 1.0, 4.0))
+    each = "row" if np.ndim(y) == 1 else "label"
 
     ax = _axes(ax, size=(8.0, 4.4))
     for is_correct, color, marker, word in (
@@ -225,11 +227,11 @@ def plot_class_probabilities(
         ax.vlines(place + 1, low[rows], high[rows], color=color, alpha=0.4, linewidth=width)
         ax.plot(place + 1, median[rows], marker, color=color, markeredgecolor="white",
                 markeredgewidth=0.4, markersize=5 if is_correct else 6.5, zorder=3,
-                label=f"{word} ({count(number, 'row')})")  # fmt: skip
+                label=f"{word} ({count(number, each)})")  # fmt: skip
     ax.axhline(1 / num_classes, color=GRAY, linestyle=":", linewidth=1.4, label="chance", zorder=0)
     some = f" ({len(shown)} of {num_rows} shown)" if len(shown) < num_rows else ""
     ax.set(
-        xlabel=f"held-out row, sorted by this probability{some}",
+        xlabel=f"held-out {each}, sorted by this probability{some}",
         ylabel=f"probability of the true class\n(median, {100 * level:g} % interval of draws)",
         ylim=(-0.02, 1.02),
         xlim=(0.5 - 0.01 * num_rows, num_rows + 0.5 + 0.01 * num_rows),

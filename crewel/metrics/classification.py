@@ -1,4 +1,8 @@
-"""Scores of predicted class probabilities."""
+"""Scores of predicted class probabilities.
+
+`y` may have axes within a row, as the labels of a sequence do: each label of a row then counts like
+a row of its own.
+"""
 
 from typing import NamedTuple
 
@@ -6,16 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from crewel.metrics.arrays import as_draws, as_log_likelihood, check_rows, row_blocks
-from crewel.metrics.lppd import lppd
+from crewel.metrics.arrays import as_draws, row_blocks
 
 
 def accuracy(probabilities: ArrayLike, y: ArrayLike) -> float:
-    """Fraction of rows whose most probable class is the observed one. Higher is better.
+    """Fraction of labels that are the most probable class. Higher is better.
 
     Args:
-        probabilities: Mean over chains and draws, shape (N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probabilities: Mean over chains and draws, shape (N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...).
 
     Returns:
         A fraction; ties go to the lower label.
@@ -39,8 +42,8 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
     of probability"). With two classes it is twice the score of a single class.
 
     Args:
-        probabilities: Mean over chains and draws, shape (N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probabilities: Mean over chains and draws, shape (N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...).
 
     Returns:
         The score.
@@ -61,7 +64,8 @@ def brier(probabilities: ArrayLike, y: ArrayLike) -> float:
 class ReliabilityCurve(NamedTuple):
     """Top-label calibration per bin of confidence, each of shape (num_bins,).
 
-    `confidence` and `accuracy` are NaN in an empty bin; `num_rows` is the number of rows in it.
+    `confidence` and `accuracy` are NaN in an empty bin; `num_rows` is the number of labels in
+    it, one per row if `y` has shape (N,).
     """
 
     confidence: np.ndarray
@@ -77,8 +81,8 @@ def reliability_curve(
     Follows Guo et al. 2017, "On calibration of modern neural networks".
 
     Args:
-        probabilities: Mean over chains and draws, shape (N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probabilities: Mean over chains and draws, shape (N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...).
         num_bins: Bin b holds confidences in (b/num_bins, (b+1)/num_bins].
 
     Returns:
@@ -115,8 +119,8 @@ def ece(probabilities: ArrayLike, y: ArrayLike, num_bins: int = 15) -> float:
     hold few rows.
 
     Args:
-        probabilities: Mean over chains and draws, shape (N, K).
-        y: Class labels 0 to K - 1, shape (N,).
+        probabilities: Mean over chains and draws, shape (N, ..., K).
+        y: Class labels 0 to K - 1, shape (N, ...).
         num_bins: Bins of equal width, as in `reliability_curve`.
 
     Returns:
@@ -136,20 +140,20 @@ def ece(probabilities: ArrayLike, y: ArrayLike, num_bins: int = 15) -> float:
 
 
 def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
-    """Split the predictive entropy of each row, in nats.
+    """Split the predictive entropy of each label, in nats.
 
     `total = H(mean_cd p_cd)`, `aleatoric = mean_cd H(p_cd)`, and `epistemic`, their difference, is
     the mutual information of label and weights (Depeweg et al. 2018, "Decomposition of uncertainty
     in Bayesian deep learning for efficient and risk-sensitive learning").
 
     Args:
-        probability_draws: Class probabilities of each draw, shape (C, D, N, K).
+        probability_draws: Class probabilities of each draw, shape (C, D, N, ..., K).
 
     Returns:
-        `{"total", "aleatoric", "epistemic"}`, each of shape (N,), between 0 and log K.
+        `{"total", "aleatoric", "epistemic"}`, each of shape (N, ...), between 0 and log K.
 
     Raises:
-        ValueError: The shape is not (C, D, N, K), or a row is not a probability vector.
+        ValueError: There are fewer than four axes, or the last does not hold probabilities.
 
     Examples:
         >>> from crewel import metrics
@@ -158,10 +162,10 @@ def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
         {'total': [0.693], 'aleatoric': [0.0], 'epistemic': [0.693]}
     """
     draws = as_draws(probability_draws, "probability_draws")
-    if draws.ndim != 4:
+    if draws.ndim < 4:
         raise ValueError(
             f"`probability_draws` has shape {draws.shape} but must be "
-            "(chains, draws, rows, classes)."
+            "(chains, draws, rows, ..., classes)."
         )
     parts = []
     for _, block in row_blocks(draws):
@@ -173,51 +177,16 @@ def uncertainty(probability_draws: ArrayLike) -> dict[str, np.ndarray]:
     return {"total": total, "aleatoric": aleatoric, "epistemic": epistemic}
 
 
-def classification_scores(
-    log_likelihood: ArrayLike, probability_draws: ArrayLike, y: ArrayLike
-) -> dict[str, float]:
-    """All scores of a classification, by name.
-
-    Args:
-        log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
-        probability_draws: Class probabilities of each draw, shape (C, D, N, K). With inner axes,
-            (C, D, N, ..., K), each label of a row counts.
-        y: Class labels 0 to K - 1, shape (N,) or (N, ...).
-
-    Returns:
-        `{"lppd", "accuracy", "brier", "ece"}`, the last with 15 bins.
-
-    Raises:
-        ValueError: The shapes do not match, or as for `class_labels`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from crewel import metrics
-        >>> metrics.classification_scores(np.zeros((1, 1, 1)), [[[[0.5, 0.5]]]], [0])
-        {'lppd': 0.0, 'accuracy': 1.0, 'brier': 0.5, 'ece': 0.5}
-    """
-    values = as_log_likelihood(log_likelihood)
-    draws = as_draws(probability_draws, "probability_draws")
-    check_rows(values, np.asarray(y))
-    mean = np.mean(draws, axis=(0, 1), dtype=np.float64)
-    probabilities, labels = class_labels(mean.reshape(-1, draws.shape[-1]), np.ravel(y))
-    return {
-        "lppd": lppd(values),
-        "accuracy": accuracy(probabilities, labels),
-        "brier": brier(probabilities, labels),
-        "ece": ece(probabilities, labels),
-    }
-
-
 def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Check class probabilities against labels and return both as arrays.
+    """Check class probabilities against labels and return both as arrays, one label per row.
 
     Args:
-        probabilities: Shape (N, K); every row sums to 1 within 0.01.
-        y: Class labels 0 to K - 1 of any number type, shape (N,).
+        probabilities: Shape (N, ..., K); they sum to 1 over the last axis within 0.01.
+        y: Class labels 0 to K - 1 of any number type, shape (N, ...).
 
     Returns:
-        `probabilities` in float64, labels in int64.
+        `probabilities` in float64, shape (M, K), and labels in int64, shape (M,): all labels of all
+        rows.
 
     Raises:
         ValueError: Wrong shapes, rows that are not probability vectors, or labels out of range.
@@ -228,25 +197,26 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
         array([1])
     """
     probabilities, y = np.asarray(probabilities, np.float64), np.asarray(y)
-    if probabilities.ndim != 2 or probabilities.size == 0:
+    if probabilities.ndim < 2 or probabilities.size == 0:
         raise ValueError(
             f"`probabilities` has shape {probabilities.shape} (with `y` of shape {y.shape}) but "
-            "must be (rows, classes). For draws, take the mean over chains and draws; for one "
-            "probability of two classes, `np.stack([1 - p, p], axis=-1)`."
+            "must be (rows, ..., classes). For one probability of two classes, "
+            "`np.stack([1 - p, p], axis=-1)`."
         )
-    num_rows, num_classes = probabilities.shape
-    if y.shape != (num_rows,):
+    if y.shape != probabilities.shape[:-1]:
         raise ValueError(
             f"`y` has shape {y.shape} but `probabilities` of shape {probabilities.shape} needs "
-            f"labels of shape ({num_rows},). Flatten `y`, or take the argmax of one-hot rows."
+            f"labels of shape {probabilities.shape[:-1]}. Flatten `y`, or take the argmax of "
+            "one-hot rows; if these are draws, take their mean over chains and draws."
         )
     _check_probabilities(probabilities, "probabilities")
+    num_classes = probabilities.shape[-1]
     if not (np.all(np.mod(y, 1) == 0) and y.min() >= 0 and y.max() < num_classes):
         raise ValueError(
             f"`y` must hold whole labels from 0 to {num_classes - 1} for `probabilities` of shape "
             f"{probabilities.shape}; it holds values from {y.min()} to {y.max()}."
         )
-    return probabilities, y.astype(np.int64)
+    return probabilities.reshape(-1, num_classes), y.astype(np.int64).ravel()
 
 
 def _check_probabilities(probabilities: np.ndarray, name: str) -> None:

@@ -3,8 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crewel.metrics.arrays import as_draws, as_log_likelihood, check_rows, row_blocks
-from crewel.metrics.lppd import lppd
+from crewel.metrics.arrays import as_draws, row_blocks
 
 
 def rmse(mean_prediction: ArrayLike, y: ArrayLike) -> float:
@@ -154,49 +153,6 @@ def variance_split(means: ArrayLike, variances: ArrayLike) -> dict[str, np.ndarr
     epistemic = np.concatenate([block.var(axis=(0, 1)) for _, block in row_blocks(means)])
     aleatoric = np.asarray(np.mean(variances, axis=(0, 1), dtype=np.float64))
     return {"total": aleatoric + epistemic, "aleatoric": aleatoric, "epistemic": epistemic}
-
-
-def regression_scores(
-    log_likelihood: ArrayLike,
-    y_draws: ArrayLike,
-    mean_draws: ArrayLike,
-    y: ArrayLike,
-    *,
-    level: float = 0.9,
-) -> dict[str, float]:
-    """All scores of a regression, by name.
-
-    Args:
-        log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
-        y_draws: Draws of the posterior predictive (noise included), shape (C, D, N, ...).
-        mean_draws: Mean of the likelihood of each draw, shape (C, D, N, ...).
-        y: Observations, shape (N, ...).
-        level: Probability of the central interval.
-
-    Returns:
-        `{"lppd", "rmse", "crps", "coverage", "interval_width"}`.
-
-    Raises:
-        ValueError: The shapes do not match.
-
-    Examples:
-        >>> import numpy as np
-        >>> from crewel import metrics
-        >>> scores = metrics.regression_scores(
-        ...     np.zeros((1, 2, 1)), [[[0.0], [1.0]]], [[[0.5], [0.5]]], [0.5])
-        >>> {name: round(score, 6) for name, score in scores.items()}
-        {'lppd': 0.0, 'rmse': 0.0, 'crps': 0.0, 'coverage': 1.0, 'interval_width': 0.9}
-    """
-    values = as_log_likelihood(log_likelihood)
-    means, y = _draws_and_y(mean_draws, y, "mean_draws")
-    check_rows(values, y)
-    return {
-        "lppd": lppd(values),
-        "rmse": rmse(np.mean(means, axis=(0, 1), dtype=np.float64), y),
-        "crps": crps(y_draws, y),
-        "coverage": coverage(y_draws, y, level),
-        "interval_width": interval_width(y_draws, level),
-    }
 
 
 def _draws_and_y(

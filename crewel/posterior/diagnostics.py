@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from crewel.posterior.posterior import Posterior
 
 ROWS = 200  # inputs at which a report evaluates predictions, at most
+VALUES = 2000  # predictions that it judges, at most: a row may have many
 SUMMARY_ROWS = 10
 # Rules of the verdict that the report does not apply itself, to more values.
 _OF_RUN = frozenset(rule.name for rule in verdict.RULES) - {
@@ -40,6 +41,11 @@ def _flat(outputs: PyTree) -> np.ndarray:
     return np.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
 
 
+def _some(values: np.ndarray, most: int) -> np.ndarray:
+    """At most so many of the values `(chain, draw, value)`, evenly spaced."""
+    return some_rows(values.swapaxes(0, 2), most).swapaxes(0, 2)
+
+
 def report(
     post: Posterior, x: PyTree = None, y: Array | None = None
 ) -> function_report.FunctionReport:
@@ -50,7 +56,7 @@ def report(
     faults = [fault.message.rstrip(".") for fault in judged.faults if fault.name in _OF_RUN]
     predictive = post.model.predictive
     if x is None and not isinstance(predictive, NetworkPredictive):
-        values = some_rows(_flat(post.params).swapaxes(0, 2), ROWS).swapaxes(0, 2)
+        values = _some(_flat(post.params), ROWS)
         return function_report.report(values, of="parameter", faults=faults)
     predictive = require_network(predictive, "`report` at `x`")
     params, data = post.params, post.model.data
@@ -63,10 +69,9 @@ def report(
     rows: Data = data if y is None else predictive.read_pair(x, y, like)
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, like, data, rows)
+    values = _some(_flat(outputs), VALUES)
     weights = rows.get("weights")
-    return function_report.report(
-        _flat(outputs), pointwise, constant, weights=weights, faults=faults
-    )
+    return function_report.report(values, pointwise, constant, weights=weights, faults=faults)
 
 
 def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.DataFrame:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ENTRIES = 30  # parameters that are looked at, of all draws
 DRAWS = 200  # per chain, whose predictions are looked at, at most
 ROWS = 20  # rows whose predictions are judged
+VALUES = 400  # of their predictions, at most
 SCORED = 200  # rows whose log likelihood is compared with that of a constant
 TOGETHER = 16  # draws per call of the program
 SECONDS = 0.1  # that predictions may take
@@ -163,7 +164,7 @@ def _look(
     def one(p: Params) -> tuple[jax.Array, jax.Array]:
         leaves = jax.tree.leaves(predictive.point(p, looked["x"]))
         values = jnp.concatenate([jnp.ravel(leaf).astype(jnp.float32) for leaf in leaves])
-        return values, predictive.pointwise(p, scored["x"], scored["y"])
+        return some_rows(values, VALUES), predictive.pointwise(p, scored["x"], scored["y"])
 
     return jax.vmap(jax.vmap(one))(params)
 

@@ -87,7 +87,7 @@ class Posterior:
         """The draws as parameters of the model; warns where they carry weights.
 
         Raises:
-            ValueError: the run kept what `collect=` returned instead.
+            ValueError: as `points`.
         """
         weights.warn_of(self)
         return self.points
@@ -133,14 +133,11 @@ class Posterior:
     def extend(self, num_draws: int, *, progress: bool = True) -> Posterior:
         """Go on from where every chain stopped: no warm-up, the same options, no compilation.
 
-        A run of 500 draws extended by 500 equals one of 1,000, bit for bit.
+        The result has all the draws; 500 draws extended by 500 equal 1,000, bit for bit.
 
         Args:
             num_draws: additional draws per chain.
             progress: whether to show a progress bar.
-
-        Returns:
-            A posterior with all the draws.
 
         Raises:
             ValueError: `num_draws` is not positive, or a run of this algorithm cannot be extended.
@@ -183,7 +180,8 @@ class Posterior:
         The verdict includes what else is wrong with the run, for example divergences.
 
         Args:
-            x: inputs to evaluate at (default: up to 200 training inputs).
+            x: inputs to evaluate at (default: up to 200 training inputs). At most 2,000 of the
+                predictions there are judged.
             y: held-out targets at `x`, for the LPPD (default: training data).
 
         Returns:
@@ -274,7 +272,7 @@ class Posterior:
 
         Args:
             x: inputs, `(N, ...)`.
-            y: targets, `(N, ...)`.
+            y: targets, `(N, ...)`; each entry of a row counts.
             seed: an integer or a PRNG key, for the draws of `y` that intervals need.
 
         Returns:
