@@ -16,8 +16,8 @@ from crewel.core.meanings import POSITIVE
 from crewel.core.protocol import Data
 from crewel.core.trees import is_traced
 
-# What `y` is: class numbers, counts, or real values.
-CLASSES, COUNTS, VALUES = "classes", "counts", "values"
+# What `y` is: class numbers, counts, angles in radians, or real values.
+CLASSES, COUNTS, ANGLES, VALUES = "classes", "counts", "angles", "values"
 
 # From outputs and latents, and the batch if it takes one, to a distribution. NumPyro annotates the
 # return type of, for example, `Categorical` as `Any | None`, so the type here is `Any`.
@@ -36,8 +36,8 @@ class Likelihood:
         latents: priors of its latents, which `wrap(latents=...)` may replace.
         elementwise: whether each value of `y` has one output; outputs `(N, 1)` are then accepted
             for `y` of shape `(N,)`.
-        kind: what `y` is: `"classes"`, `"counts"` or `"values"`; `None` if it is to be inferred
-            from the distribution, see `kind_of`.
+        kind: what `y` is: `"classes"`, `"counts"`, `"angles"` or `"values"`; `None` if it is to be
+            inferred from the distribution, see `crewel.posterior.distribution.kind_of`.
     """
 
     fn: Fn
@@ -216,58 +216,6 @@ def _wrong(likelihood: Any) -> str:
     if _accepts(likelihood, 2) or _accepts(likelihood, 3):
         return ""
     return f"a function with the arguments `{inspect.signature(likelihood)}`"
-
-
-# --- what a distribution over `y` implies ---------------------------------------------------------
-
-
-def base_of(distribution: Any) -> dist.Distribution:
-    """The distribution below `to_event`, `mask` and `expand`.
-
-    Examples:
-        >>> import jax.numpy as jnp, numpyro.distributions as dist
-        >>> type(base_of(dist.Bernoulli(jnp.ones(3) / 2).to_event(1))).__name__
-        'BernoulliProbs'
-    """
-    wrappers = dist.Independent | dist.MaskedDistribution | dist.ExpandedDistribution
-    while isinstance(distribution, wrappers):
-        distribution = distribution.base_dist
-    return distribution
-
-
-_BERNOULLI = dist.BernoulliProbs | dist.BernoulliLogits
-_CATEGORICAL = dist.CategoricalProbs | dist.CategoricalLogits
-
-
-def kind_of(distribution: Any) -> str:
-    """The kind of `y` that a distribution implies: `"classes"`, `"counts"` or `"values"`.
-
-    Examples:
-        >>> import jax.numpy as jnp, numpyro.distributions as dist
-        >>> kind_of(dist.Poisson(2.0)), kind_of(dist.Normal(0, 1).mask(True))
-        ('counts', 'values')
-    """
-    base = base_of(distribution)
-    if isinstance(base, _BERNOULLI | _CATEGORICAL):
-        return CLASSES
-    support: Any = base.support
-    return COUNTS if support.is_discrete else VALUES
-
-
-def class_probabilities(distribution: dist.Distribution) -> jax.Array:
-    """The probability of each class: the shape of `y` with a last axis of classes.
-
-    Examples:
-        >>> import jax.numpy as jnp, numpyro.distributions as dist
-        >>> class_probabilities(dist.Bernoulli(jnp.full(3, 0.25))).tolist()[0]
-        [0.75, 0.25]
-    """
-    base, shape = base_of(distribution), distribution.shape()
-    probs: Any = base.probs  # pyright: ignore[reportAttributeAccessIssue]
-    if isinstance(base, _BERNOULLI):
-        one = jnp.broadcast_to(probs, shape)
-        return jnp.stack([1 - one, one], -1)
-    return jnp.broadcast_to(probs, (*shape, probs.shape[-1]))
 
 
 def shape_hint(found: tuple[int, ...], y: tuple[int, ...]) -> str:

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from crewel.core.protocol import Key, PyTree
-from crewel.likelihoods import CLASSES, base_of, class_probabilities
+from crewel.likelihoods import CLASSES
+from crewel.posterior.distribution import base_of, class_probabilities, mean_of
 from crewel.posterior.predict import NetworkPredictive
 
 
@@ -54,7 +55,8 @@ def under_prior(
     Returns:
         Leaves `(draw, ...)`: `invalid`, whether each parameter of the likelihood is, by name and
         constraint, `"Normal.scale: positive"`; `outputs`; `logits`, where it has any; and
-        `probabilities` of classes, or else `mean`.
+        `probabilities` of classes, or else `mean`, with draws of `y` where there is no finite
+        mean.
     """
 
     def one(key: Key) -> dict[str, Any]:
@@ -70,7 +72,9 @@ def under_prior(
         if predictive.kind == CLASSES:
             made["probabilities"] = class_probabilities(distribution)
         else:
-            made["mean"] = jnp.asarray(distribution.mean)
+            drawn = distribution.sample(jax.random.fold_in(key, 1))
+            mean = mean_of(distribution)
+            made["mean"] = drawn if mean is None else jnp.where(jnp.isfinite(mean), mean, drawn)
         return made
 
     return jax.lax.map(one, keys)

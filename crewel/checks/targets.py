@@ -12,7 +12,7 @@ import numpyro.distributions as dist
 from crewel.checks.context import Context
 from crewel.checks.report import Check, passed, skipped, warned
 from crewel.core.text import count, number
-from crewel.likelihoods import base_of
+from crewel.posterior.distribution import base_of
 from crewel.posterior.predict import NetworkPredictive
 
 FEW = 20  # class numbers that a column of labels holds, at most

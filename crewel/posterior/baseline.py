@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 
-from crewel.core.protocol import Data, Params, PyTree
-from crewel.likelihoods import CLASSES, COUNTS, base_of
+from crewel.core.protocol import Data, Params
+from crewel.likelihoods import CLASSES, COUNTS
+from crewel.posterior.distribution import CENSORED, ONE_SIDED, base_of, is_a
+from crewel.posterior.observed import distribution_of, observed, unmasked
 from crewel.posterior.predict import NetworkPredictive
 
 
@@ -22,7 +22,8 @@ def log_likelihood(
     Classes get their frequencies, with one added to each count. Counts get a Poisson with their
     mean, or a negative binomial with their mean and variance if the likelihood is not a Poisson
     and the counts vary more than one. Values get a normal with their mean and standard deviation.
-    What the likelihood masks is neither fitted nor scored. Rows are fitted by their weights.
+    What the likelihood masks is neither fitted nor scored. Where values are censored, the normal is
+    fitted to the others and censored in the same way. Rows are fitted by their weights.
 
     Args:
         predictive: how the model predicts.
@@ -33,44 +34,25 @@ def log_likelihood(
     Returns:
         `(N,)`, summed over the axes of a row.
     """
-    distribution = _distribution(predictive, params, data["x"])
+    base = base_of(distribution_of(predictive, params, data["x"]))
     train, y = (np.asarray(each["y"], np.float64) for each in (data, rows))
-    fitted = _weights(data, train)
-    seen = np.ones(y.shape, bool)
-    if _is_masked(distribution):
-        fitted = fitted * _seen(predictive, params, data)
-        seen = _seen(predictive, params, rows)
+    seen = unmasked(predictive, params, rows)
+    fitted = _weights(data, train) * unmasked(predictive, params, data)
     if predictive.kind == CLASSES:
         values = _classes(train, fitted, y)
+    elif is_a(base, CENSORED):
+        if is_a(base, ONE_SIDED):
+            fitted = fitted * observed(predictive, params, data)
+        values = _censored(base_of(predictive.at(params, rows["x"])[1]), train, fitted, y)
+        seen = seen.reshape(*values.shape, -1).any(-1)
+    elif predictive.kind == COUNTS:
+        values = _counts(*_moments(train, fitted), y, dispersed=not is_a(base, ("Poisson",)))
     else:
-        total = np.maximum(fitted.sum(0), 1e-12)
-        mean = (fitted * train).sum(0) / total
-        variance = (fitted * (train - mean) ** 2).sum(0) / total
-        if predictive.kind == COUNTS:
-            poisson = isinstance(base_of(distribution), dist.Poisson)
-            values = _counts(mean, variance, y, dispersed=not poisson)
-        else:
-            sd = np.sqrt(variance) + 1e-12
-            values = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+        mean, sd = _moments(train, fitted)
+        values = -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi)
+        if base.support is dist.constraints.simplex:  # its density is over all entries but one
+            values[..., -1] = 0
     return np.where(seen, values, 0.0).reshape(len(y), -1).sum(-1)
-
-
-@jax.jit
-def _parametrized(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
-    return predictive.at(params, x)[1]
-
-
-def _distribution(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:
-    """The distribution of `y`, without numbers."""
-    return _parametrized.eval_shape(predictive, params, x)
-
-
-def _is_masked(distribution: Any) -> bool:
-    while distribution is not base_of(distribution):
-        if isinstance(distribution, dist.MaskedDistribution):
-            return True
-        distribution = distribution.base_dist
-    return False
 
 
 def _weights(rows: Data, y: np.ndarray) -> np.ndarray:
@@ -79,12 +61,13 @@ def _weights(rows: Data, y: np.ndarray) -> np.ndarray:
     return np.broadcast_to(weights.reshape(-1, *[1] * (y.ndim - 1)), y.shape)
 
 
-def _seen(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray:
-    """Where `y` counts: two values of it have a log density of exactly zero where it does not."""
-    distribution, y = predictive.at(params, rows["x"])[1], jnp.asarray(rows["y"])
-    other = jnp.where(y == 0, 1, 0).astype(y.dtype) if predictive.kind == CLASSES else y + 1
-    found = np.asarray((distribution.log_prob(y) != 0) | (distribution.log_prob(other) != 0))
-    return np.broadcast_to(found.reshape(found.shape + (1,) * (y.ndim - found.ndim)), y.shape)
+def _moments(
+    values: np.ndarray, weights: np.ndarray, axis: int | None = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted mean and standard deviation."""
+    total = np.maximum(weights.sum(axis), 1e-12)
+    mean = (weights * values).sum(axis) / total
+    return mean, np.sqrt((weights * (values - mean) ** 2).sum(axis) / total) + 1e-12
 
 
 def _classes(train: np.ndarray, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -94,12 +77,20 @@ def _classes(train: np.ndarray, weights: np.ndarray, y: np.ndarray) -> np.ndarra
     return np.log(count / count.sum())[y]
 
 
-def _counts(
-    mean: np.ndarray, variance: np.ndarray, y: np.ndarray, *, dispersed: bool
-) -> np.ndarray:
+def _censored(base: Any, train: np.ndarray, weights: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A normal distribution, censored where `base` is."""
+    if is_a(base, ONE_SIDED):
+        normal, flags = dist.Normal(*_moments(train, weights)), (base.censored,)
+    else:  # `y` is a pair of bounds
+        normal = dist.Normal(*_moments(train, weights, axis=None))
+        flags = base.left_censored, base.right_censored
+    return np.asarray(type(base)(normal, *flags).log_prob(y), np.float64)
+
+
+def _counts(mean: np.ndarray, sd: np.ndarray, y: np.ndarray, *, dispersed: bool) -> np.ndarray:
     from scipy.stats import nbinom, poisson
 
-    mean = mean + 1e-12
+    mean, variance = mean + 1e-12, sd**2
     found = poisson.logpmf(y, mean)
     if not dispersed:
         return found

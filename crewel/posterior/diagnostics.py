@@ -10,9 +10,11 @@ import numpy as np
 
 from crewel import metrics
 from crewel.core.keys import as_key
-from crewel.core.protocol import Array, Data, PyTree, Seed
+from crewel.core.protocol import Array, Data, Params, PyTree, Seed
 from crewel.core.trees import named_leaves, some_rows
+from crewel.likelihoods import ANGLES
 from crewel.posterior import arviz, baseline, function_report, verdict
+from crewel.posterior.observed import observed, unmasked
 from crewel.posterior.over_draws import over_draws
 from crewel.posterior.predict import (
     NetworkPredictive,
@@ -69,8 +71,11 @@ def report(
     rows: Data = data if y is None else predictive.read_pair(x, y, like)
     pointwise = predictive.log_likelihood(params, data, (rows["x"], rows["y"]), {})["y"]
     constant = baseline.log_likelihood(predictive, like, data, rows)
+    counted = _counted(predictive, like, rows)
+    pointwise, constant = pointwise[:, :, counted], constant[counted]
     values = _some(_flat(outputs), VALUES)
     weights = rows.get("weights")
+    weights = None if weights is None else weights[counted]
     return function_report.report(values, pointwise, constant, weights=weights, faults=faults)
 
 
@@ -106,9 +111,32 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
 def held_out_scores(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
     """Held-out scores; see `Posterior.metrics`."""
     predictive = require_network(post.model.predictive, "`metrics`")
-    rows = predictive.read_pair(x, y, post.model.test_point)
-    y = np.asarray(rows["y"])
+    like = post.model.test_point
+    rows = predictive.read_pair(x, y, like)
     made = over_draws(scores, predictive, post.params, rows, key=as_key(seed))
+    counted = _counted(predictive, like, rows)
+    made = jax.tree.map(lambda leaf: leaf[:, :, counted], made)
+    known, y = (part[counted] for part in (observed(predictive, like, rows), np.asarray(rows["y"])))
+    known = None if known.all() else known
+    likelihood = made["log_likelihood"]
     if "probabilities" in made:
-        return metrics.classification_scores(made["log_likelihood"], made["probabilities"], y)
-    return metrics.regression_scores(made["log_likelihood"], made["y"], made["mean"], y)
+        return metrics.classification_scores(likelihood, made["probabilities"], y, observed=known)
+    return metrics.regression_scores(
+        likelihood, made["y"], made["mean"], y, observed=known, circular=predictive.kind == ANGLES
+    )
+
+
+def _counted(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray | slice:
+    """The rows of which the likelihood does not mask everything.
+
+    Raises:
+        ValueError: it masks all rows.
+    """
+    known = unmasked(predictive, params, rows)
+    counted = np.asarray(known.reshape(len(known), -1).any(1))
+    if not counted.any():
+        raise ValueError(
+            "The likelihood masks every value of `y` in these rows, so there is nothing to score. "
+            "A mask in a closure has the training rows only: make it a part of `x`."
+        )
+    return slice(None) if counted.all() else counted

@@ -277,8 +277,8 @@ class Posterior:
 
         Returns:
             `lppd` (nats per row) and, for classes, `accuracy`, `brier` and `ece`; otherwise
-            `rmse`, `crps`, and `coverage` and `interval_width` of the central 90 % interval. See
-            `crewel.metrics`.
+            `rmse`, `crps`, and `coverage` and `interval_width` of the central 90 % interval, see
+            `crewel.metrics`. Masked rows are left out; censored values count in `lppd` only.
         """
         return diagnostics.held_out_scores(self, x, y, seed=seed)
 

@@ -19,8 +19,9 @@ from crewel.core.model_like import Predictive as Predictive
 from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.row_format import RowFormat
 from crewel.core.trees import named_leaves
-from crewel.likelihoods import CLASSES, class_probabilities, shape_hint
+from crewel.likelihoods import CLASSES
 from crewel.posterior.arviz import prediction_dims
+from crewel.posterior.distribution import class_probabilities, mean_of, row_log_prob
 from crewel.posterior.over_draws import over_draws
 
 
@@ -37,7 +38,7 @@ class NetworkPredictive:
         apply: `(params, x) -> outputs`, leading axis of rows.
         likelihood: `(params, outputs, x) -> NumPyro distribution over y`.
         rebuild: `params ->` the network's library's own object, or `None`.
-        kind: what `y` is: `"classes"`, `"counts"` or `"values"`.
+        kind: what `y` is: `"classes"`, `"counts"`, `"angles"` or `"values"`.
         rows: the format of a row of `x`, with which new rows are compared; `None`: they are not,
             as where `x` is one object.
         together: the settings, in words, under which the density sees the rows of a batch
@@ -97,10 +98,9 @@ class NetworkPredictive:
 
     def point(self, params: Params, x: PyTree) -> dict[str, PyTree]:
         """The predictions that need no random numbers: class `probability`, or `outputs`."""
-        outputs, distribution = self.at(params, x)
         if self.kind == CLASSES:
-            return {"probability": class_probabilities(distribution)}
-        return {"outputs": outputs}
+            return {"probability": class_probabilities(self.at(params, x)[1])}
+        return {"outputs": self.apply(params, x)}
 
     def pointwise(self, params: Params, x: PyTree, y: Array) -> jax.Array:
         """Log likelihood of each row, `(N,)`."""
@@ -158,36 +158,6 @@ def _rows(x: PyTree = None, y: Array | None = None) -> tuple[PyTree, Array | Non
 _inputs.__qualname__, _rows.__qualname__ = "predict", "log_likelihood"
 
 
-def per_row(values: ArrayLike) -> jax.Array:
-    """Values summed over all axes but that of the rows, `(N,)`."""
-    values = jnp.asarray(values)
-    return values.reshape(values.shape[0], -1).sum(-1)
-
-
-def row_log_prob(distribution: dist.Distribution, y: Array) -> jax.Array:
-    """Log density of each row, `(N,)`.
-
-    Raises:
-        ValueError: `y` does not have the shape of the distribution: it would be broadcast, and
-            each row be compared with every other; or the rows are the distribution's event.
-    """
-    if distribution.shape() != jnp.shape(y):
-        hint = shape_hint(distribution.shape(), jnp.shape(y))
-        raise ValueError(
-            f"`y` has shape {jnp.shape(y)} and its likelihood {distribution.shape()}; they must "
-            f"be equal, one value per datum.{hint}"
-        )
-    values = distribution.log_prob(y)
-    if jnp.ndim(values) == 0:
-        raise ValueError(
-            f"The likelihood, of shape {distribution.shape()}, returns one log density for all "
-            f"{jnp.shape(y)[0]:,} rows, because the rows are its event, as after `.to_event(1)` on "
-            "values of shape `(N,)`. It must return one value per row: leave out `.to_event`, or "
-            "use it only for the axes within a row."
-        )
-    return per_row(values)
-
-
 def variables(outputs: PyTree, name: str) -> dict[str, Array]:
     """Leaves as named variables: `name` itself, or `name.leaf` if there are several."""
     named = named_leaves(outputs)
@@ -218,12 +188,14 @@ def _draws(_: None, predictive: NetworkPredictive, params: Params, keys: Key, x:
 def scores(_: None, predictive: NetworkPredictive, params: Params, keys: Key, rows: Data) -> PyTree:
     """What scores need: the log likelihood, and class probabilities or means and draws."""
 
-    def one(p: Params, key: Key) -> dict[str, ArrayLike]:
+    def one(p: Params, key: Key) -> dict[str, ArrayLike | None]:
         distribution = predictive.at(p, rows["x"])[1]
-        found: dict[str, ArrayLike] = {"log_likelihood": row_log_prob(distribution, rows["y"])}
+        found: dict[str, ArrayLike | None] = {
+            "log_likelihood": row_log_prob(distribution, rows["y"])
+        }
         if predictive.kind == CLASSES:
             return found | {"probabilities": class_probabilities(distribution)}
-        return found | {"mean": distribution.mean, "y": distribution.sample(key)}
+        return found | {"mean": mean_of(distribution), "y": distribution.sample(key)}
 
     return jax.vmap(one)(params, keys)
 

@@ -15,7 +15,8 @@ from crewel.core.frames import array_of, names_of, same_index
 from crewel.core.protocol import Array, Params, PyTree
 from crewel.core.row_format import require_finite
 from crewel.core.trees import named_leaves
-from crewel.likelihoods import base_of, kind_of, shape_hint
+from crewel.likelihoods import shape_hint
+from crewel.posterior.distribution import base_of, kind_of
 from crewel.posterior.predict import NetworkPredictive
 
 
@@ -155,7 +156,7 @@ def likelihood(
     """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
 
     Returns:
-        The kind of `y`, see `crewel.likelihoods.kind_of`.
+        The kind of `y`, see `crewel.posterior.distribution.kind_of`.
 
     Raises:
         TypeError: the likelihood is not a distribution, or `y` has the wrong dtype for it.
