@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crewel import metrics
+from crewel.core.labels import Classes
 from crewel.core.text import count
+from crewel.metrics.arrays import as_labels, class_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -175,11 +177,12 @@ def plot_class_probabilities(
     For each row (or each label of a row, if it has several), the plot shows the median and the
     central interval over chains and draws, with rows sorted by the median. A long bar means
     epistemic uncertainty; a short bar in the middle means aleatoric uncertainty. A row is correct
-    if its true class has the highest mean probability.
+    if its true class has the highest mean probability. If the classes have names, the legend says
+    which one is most often taken for which.
 
     Args:
         probability_draws: Class probabilities of each draw, shape (C, D, N, ..., K).
-        y: Class labels 0 to K - 1, shape (N, ...).
+        y: Class labels 0 to K - 1, shape (N, ...), or names as for `metrics.class_labels`.
         level: Probability of the interval.
         max_rows: The number of rows shown at most, evenly spaced in sorted order; the legend
             counts all rows.
@@ -199,14 +202,16 @@ def plot_class_probabilities(
         >>> [text.get_text() for text in ax.get_legend().get_texts()]
         ['correct (1 row)', 'wrong (1 row)', 'chance']
     """
-    draws = np.asarray(probability_draws, np.float64)
+    names = class_names(probability_draws)
+    y, draws = as_labels(y, names), np.asarray(probability_draws, np.float64)
     if draws.ndim < 4:
         raise ValueError(
             f"`probability_draws` has shape {draws.shape} (with `y` of shape {np.shape(y)}) but "
             "must be (chains, draws, rows, ..., classes)."
         )
     mean, labels = metrics.class_labels(draws.mean(axis=(0, 1)), y)
-    correct = mean.argmax(axis=1) == labels
+    predicted = mean.argmax(axis=1)
+    correct = predicted == labels
     num_rows, num_classes = mean.shape
     draws = draws.reshape(*draws.shape[:2], num_rows, num_classes)
     true_class = draws[:, :, np.arange(num_rows), labels]
@@ -216,18 +221,19 @@ def plot_class_probabilities(
     shown = np.unique(np.linspace(0, num_rows - 1, min(num_rows, max_rows)).round().astype(int))
     width = float(np.clip(300 / len(shown), 1.0, 4.0))
     each = "row" if np.ndim(y) == 1 else "label"
+    mistaken = _most_mistaken(labels[~correct], predicted[~correct], names)
 
     ax = _axes(ax, size=(8.0, 4.4))
-    for is_correct, color, marker, word in (
-        (True, BLUE, "o", "correct"),
-        (False, ORANGE, "X", "wrong"),
+    for is_correct, color, marker, word, also in (
+        (True, BLUE, "o", "correct", ""),
+        (False, ORANGE, "X", "wrong", mistaken),
     ):
         place = shown[correct[order[shown]] == is_correct]
         rows, number = order[place], int(np.sum(correct == is_correct))
         ax.vlines(place + 1, low[rows], high[rows], color=color, alpha=0.4, linewidth=width)
         ax.plot(place + 1, median[rows], marker, color=color, markeredgecolor="white",
                 markeredgewidth=0.4, markersize=5 if is_correct else 6.5, zorder=3,
-                label=f"{word} ({count(number, each)})")  # fmt: skip
+                label=f"{word} ({count(number, each)}){also}")  # fmt: skip
     ax.axhline(1 / num_classes, color=GRAY, linestyle=":", linewidth=1.4, label="chance", zorder=0)
     some = f" ({len(shown)} of {num_rows} shown)" if len(shown) < num_rows else ""
     ax.set(
@@ -238,6 +244,15 @@ def plot_class_probabilities(
     )
     _legend_above(ax, columns=3)
     return ax
+
+
+def _most_mistaken(labels: np.ndarray, predicted: np.ndarray, names: Classes | None) -> str:
+    """The most frequent mistake, in words; empty if classes have no names, or none is made."""
+    if names is None or not len(labels):
+        return ""
+    pairs, number = np.unique(np.stack([labels, predicted]), axis=1, return_counts=True)
+    true, taken = (names.names[int(label)] for label in pairs[:, number.argmax()])
+    return f", most often {true} taken for {taken}"
 
 
 def _axes(ax: "Axes | None", size: tuple[float, float] = (7.0, 4.4)) -> "Axes":

@@ -15,7 +15,7 @@ from crewel.bridges import networks
 from crewel.bridges.networks import batch_stats as statistics
 from crewel.bridges.networks import density, several, subset, validation
 from crewel.bridges.networks.layout import Layout
-from crewel.core import frames
+from crewel.core import frames, labels
 from crewel.core.keys import as_key
 from crewel.core.protocol import Array, Key, Params, PyTree, Seed
 from crewel.core.row_format import RowFormat
@@ -55,7 +55,9 @@ def wrap(
         x: inputs, an array `(N, ...)` or a pytree of arrays with N rows each. The columns of a
             data frame are remembered, and those of new inputs put in their order. With
             `rows="together"`, any pytree of arrays.
-        y: targets, an array `(N, ...)`.
+        y: targets, an array `(N, ...)`. For a likelihood of classes they may be labels: strings,
+            booleans, or a categorical column of pandas, whose categories keep their order. Others
+            are sorted; predictions have the labels as coordinates.
         prior: a NumPyro distribution for every parameter (default: `Normal(0, 1)`); a dict of
             path patterns, `{"*.kernel": ..., "*.bias": ...}`; a function `(path, shape) ->
             distribution`, or `(path, shape, latents) -> distribution` for scales that are in
@@ -109,10 +111,12 @@ def wrap(
     frames.same_index(x, y)
     row_format = None if together else RowFormat.of(x)
     row_weights = {} if weights is None else {"weights": validation.weights(weights, x, y)}
-    x, y = jax.tree.map(jnp.asarray, (frames.arrays_of(x, "x"), frames.arrays_of(y, "y")))
+    chosen = likelihoods.find(likelihood)
+    classes = labels.classes_of(y) if chosen.kind in (None, likelihoods.CLASSES) else None
+    y = frames.arrays_of(y, "y") if classes is None else labels.encode(y, classes)
+    x, y = jax.tree.map(jnp.asarray, (frames.arrays_of(x, "x"), y))
     validation.data(x, y, together=together)
     key = as_key(seed)
-    chosen = likelihoods.find(likelihood)
     if together and chosen.takes_batch:
         raise ValueError(
             "With `rows='together'` the likelihood takes `(outputs, latents)`. Let the network "
@@ -141,8 +145,15 @@ def wrap(
         validation.places(training, test_point, x, y)
         x = Places(jnp.arange(len(y)))
     found = validation.likelihood(
-        training, test_point, x, y, tuple(latents), takes_batch=chosen.takes_batch
+        training,
+        test_point,
+        x,
+        y,
+        tuple(latents),
+        takes_batch=chosen.takes_batch,
+        classes=classes,
     )
+    kind = chosen.kind or found
     return Model(
         None,
         test_point,
@@ -154,8 +165,9 @@ def wrap(
         initializers=density.initializers(net, layout, table, like),
         predictive=replace(
             predictive,
-            kind=chosen.kind or found,
+            kind=kind,
             rows=row_format,
+            classes=classes if kind == likelihoods.CLASSES else None,
             together=_together(batch_stats, dropout),
         ),
         latents=tuple(latents),

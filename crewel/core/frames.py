@@ -70,10 +70,11 @@ def array_of(value: Any, name: str, order: Columns | None = None) -> Any:
             "imaginary part as separate features: `numpy.stack([x.real, x.imag], -1)`."
         )
     if kind in "US" or (kind == "O" and value.size and isinstance(np.ravel(value)[0], str)):
-        raise TypeError(
-            f"`{name}` holds strings; pass numbers. For labels of classes: "
-            f"`classes, {name} = numpy.unique({name}, return_inverse=True)`."
+        classes = (
+            ' For labels of classes, wrap the model with them and a likelihood such as "categorical", '
+            f"or number them: `classes, {name} = numpy.unique({name}, return_inverse=True)`."
         )
+        raise TypeError(f"`{name}` holds strings; pass numbers.{classes if name == 'y' else ''}")
     if kind != "b" and not jnp.issubdtype(value.dtype, jnp.number):
         raise TypeError(
             f"`{name}` has dtype {value.dtype}, which is not a number. Convert it, for example "

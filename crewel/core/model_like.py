@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import jax
 import numpy as np
 
-from crewel.core.protocol import Data, Key, Params, PyTree, Target
+from crewel.core.protocol import Array, Data, Key, Params, PyTree, Target
 
 
 class Predictive(Protocol):
@@ -34,6 +34,10 @@ class Predictive(Protocol):
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """Names of the axes after chain and draw, where they have any."""
+        ...
+
+    def coords(self, made: Mapping[str, Array]) -> dict[str, list[Any]]:
+        """Labels along those axes by the axis' name, where there are any."""
         ...
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from crewel.core.frames import Columns, array_of, columns_of, names_of, same_index
+from crewel.core.labels import Classes, read
 from crewel.core.protocol import Array, PyTree
 from crewel.core.trees import leaf_paths, require_concrete
 
@@ -71,16 +72,17 @@ class RowFormat:
         """The shape of a row, for messages."""
         return self.shapes[0] if len(self.shapes) == 1 else self.shapes
 
-    def read_y(self, x: PyTree, y: Any) -> Array:
-        """Targets of the rows `x`, as an array.
+    def read_y(self, x: PyTree, y: Any, classes: Classes | None = None) -> Array:
+        """Targets of the rows `x`, as an array of numbers; labels are those of `classes`.
 
         Raises:
             TypeError: they are not numbers.
-            ValueError: `y` has another number of rows or another index than `x`, or holds NaN.
+            ValueError: `y` has another number of rows or another index than `x`, holds NaN, or a
+                label that is not among the classes.
         """
         require_concrete((x, y), "Predictions")
         same_index(x, y)
-        y = np.atleast_1d(array_of(y, "y"))
+        y = np.atleast_1d(read(y, classes))
         rows = sorted({len(leaf) for leaf in jax.tree.leaves(x) if np.ndim(leaf)})
         if [len(y)] != rows:
             raise ValueError(

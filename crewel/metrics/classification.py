@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import entr
 
-from crewel.metrics.arrays import as_draws, row_blocks
+from crewel.metrics.arrays import as_draws, as_labels, class_names, row_blocks
 
 
 def accuracy(probabilities: ArrayLike, y: ArrayLike) -> float:
@@ -182,13 +182,16 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
 
     Args:
         probabilities: Shape (N, ..., K); they sum to 1 over the last axis within 0.01.
-        y: Class labels 0 to K - 1 of any number type, shape (N, ...).
+        y: Class labels 0 to K - 1 of any number type, shape (N, ...). They may be the labels
+            themselves if `probabilities` names them, as those of `post.predict` do for a model that
+            was wrapped with labels.
 
     Returns:
         `probabilities` in float64, shape (M, K), and labels in int64, shape (M,): all labels of all
         rows.
 
     Raises:
+        TypeError: `y` holds strings that `probabilities` does not name.
         ValueError: Wrong shapes, rows that are not probability vectors, or labels out of range.
 
     Examples:
@@ -196,7 +199,8 @@ def class_labels(probabilities: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np
         >>> metrics.class_labels([[0.2, 0.8]], [1.0])[1]
         array([1])
     """
-    probabilities, y = np.asarray(probabilities, np.float64), np.asarray(y)
+    y = as_labels(y, class_names(probabilities))
+    probabilities = np.asarray(probabilities, np.float64)
     if probabilities.ndim < 2 or probabilities.size == 0:
         raise ValueError(
             f"`probabilities` has shape {probabilities.shape} (with `y` of shape {y.shape}) but "

@@ -3,7 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crewel.metrics.arrays import as_draws, as_log_likelihood, check_rows, row_blocks
+from crewel.metrics.arrays import (
+    as_draws,
+    as_labels,
+    as_log_likelihood,
+    check_rows,
+    class_names,
+    row_blocks,
+)
 from crewel.metrics.classification import accuracy, brier, class_labels, ece
 from crewel.metrics.lppd import lppd
 from crewel.metrics.regression import coverage, crps, interval_width, rmse
@@ -38,7 +45,7 @@ def classification_scores(
         >>> metrics.classification_scores(np.zeros((1, 1, 1)), [[[[0.5, 0.5]]]], [0])
         {'lppd': 0.0, 'accuracy': 1.0, 'brier': 0.5, 'ece': 0.5}
     """
-    values, y = as_log_likelihood(log_likelihood), np.asarray(y)
+    values, y = as_log_likelihood(log_likelihood), as_labels(y, class_names(probability_draws))
     draws = as_draws(probability_draws, "probability_draws")
     check_rows(values, y)
     mean = np.asarray(np.mean(draws, axis=(0, 1), dtype=np.float64))

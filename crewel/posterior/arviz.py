@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -48,16 +48,28 @@ def layer_dims(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, list[str]]:
 
 
 def to_datatree(
-    groups: Mapping[str, Mapping[str, Array]], *, dims: Mapping[str, list[str]]
+    groups: Mapping[str, Mapping[str, Array]],
+    *,
+    dims: Mapping[str, list[str]],
+    coords: Mapping[str, list[Any]] | None = None,
 ) -> DataTree:
-    """An ArviZ `DataTree` of groups of arrays `(chain, draw, ...)`."""
+    """An ArviZ `DataTree` of groups of arrays `(chain, draw, ...)`.
+
+    Args:
+        groups: arrays by group and name.
+        dims: names of the axes after chain and draw, by variable.
+        coords: labels along axes, by the axis' name.
+    """
     import arviz_base
 
     groups = {name: dict(group) for name, group in groups.items()}
     with warnings.catch_warnings():
         # Members of an ensemble are chains of one draw, so the order of the axes is right.
         warnings.filterwarnings("ignore", "Found chain dimension to be longer than draw")
-        return arviz_base.from_dict(groups, dims=dict(dims), pred_dims=dict(dims))
+        named, labelled = dict(dims), dict(coords or {})
+        return arviz_base.from_dict(
+            groups, dims=named, coords=labelled, pred_dims=named, pred_coords=labelled
+        )
 
 
 def posterior_groups(draws: Params, stats: Stats) -> dict[str, dict[str, np.ndarray]]:

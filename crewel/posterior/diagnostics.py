@@ -94,6 +94,7 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
         return cast("pd.DataFrame", table(post.to_datatree(), **kwargs))
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
+    assert isinstance(predictive, NetworkPredictive)
     outputs = over_draws(
         points, predictive, post.params, some_rows(post.model.data["x"], SUMMARY_ROWS)
     )
@@ -104,6 +105,7 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
     tree = arviz.to_datatree(
         {"posterior": {name: named[name] for name in post.model.latents} | predictions},
         dims=arviz.prediction_dims(predictions),
+        coords=predictive.coords(predictions),
     )
     return cast("pd.DataFrame", table(tree, **kwargs))
 

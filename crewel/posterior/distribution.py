@@ -41,7 +41,7 @@ def kind_of(distribution: Any) -> str:
         ('counts', 'values')
     """
     base = base_of(distribution)
-    if _num_classes(base):
+    if num_classes(base):
         return CLASSES
     support: Any = base.support
     if getattr(support, "base_constraint", support) is dist.constraints.circular:
@@ -54,14 +54,14 @@ def is_a(distribution: Any, names: tuple[str, ...]) -> bool:
     return any(each.__name__ in names for each in type(distribution).__mro__)
 
 
-def _num_classes(base: Any) -> int:
+def num_classes(base: Any) -> int:
     """The number of classes of a distribution over class numbers; 0 for any other."""
     if is_a(base, _CATEGORICAL):  # what it was made from: the other is lazy
         return (base.logits if is_a(base, ("CategoricalLogits",)) else base.probs).shape[-1]
     if is_a(base, ("MixtureSameFamily",)):
-        return _num_classes(base.component_distribution)
+        return num_classes(base.component_distribution)
     if is_a(base, ("MixtureGeneral",)):
-        found = {_num_classes(part) for part in base.component_distributions}
+        found = {num_classes(part) for part in base.component_distributions}
         return found.pop() if len(found) == 1 else 0
     return 2 if base.support is dist.constraints.boolean else 0
 
@@ -81,7 +81,7 @@ def class_probabilities(distribution: dist.Distribution) -> jax.Array:
     if is_a(base, _CATEGORICAL):
         probs = base.probs
     else:  # a mixture, or with additional zeros
-        classes = (jnp.full(base.shape(), k) for k in range(_num_classes(base)))
+        classes = (jnp.full(base.shape(), k) for k in range(num_classes(base)))
         probs = jnp.stack([jnp.exp(base.log_prob(k)) for k in classes], -1)
     return jnp.broadcast_to(probs, (*shape, probs.shape[-1]))
 

@@ -204,9 +204,9 @@ class Posterior:
 
         Returns:
             An ArviZ `DataTree` with the group `predictions`, variables `(chain, draw, row, ...)`:
-            the network's `outputs`; the `probability` of each class if `y` is a class; and `y`,
-            one draw of the target for each draw of the parameters. For a program, every site that
-            is not a parameter, by name.
+            the network's `outputs`; the `probability` of each class if `y` is a class, with labels
+            as coordinates if it had labels; and `y`, one draw of the target (a class number) for
+            each draw of the parameters. For a program, every site that is not a parameter.
 
         Raises:
             ValueError: the model cannot predict, or `x` is not like the training inputs.
@@ -224,7 +224,8 @@ class Posterior:
         made = predictive.predict(
             self.params, args, kwargs, key=as_key(seed), batch_size=batch_size
         )
-        return arviz.to_datatree({"predictions": made}, dims=predictive.dims(made))
+        dims, coords = predictive.dims(made), predictive.coords(made)
+        return arviz.to_datatree({"predictions": made}, dims=dims, coords=coords)
 
     def network(self, chain: int = 0, draw: int = -1) -> Any:
         """One draw as the network library's own object, which predicts the same as `predict`.

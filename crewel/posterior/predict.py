@@ -14,6 +14,8 @@ import numpyro.distributions as dist
 from jax.tree_util import Partial
 from jax.typing import ArrayLike
 
+from crewel.core.labels import Classes
+from crewel.core.labels import read as read_labels
 from crewel.core.model_like import ModelLike
 from crewel.core.model_like import Predictive as Predictive
 from crewel.core.protocol import Array, Data, Key, Params, PyTree
@@ -28,7 +30,7 @@ from crewel.posterior.over_draws import over_draws
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=["apply", "likelihood", "rebuild"],
-    meta_fields=["kind", "rows", "together"],
+    meta_fields=["kind", "rows", "classes", "together"],
 )
 @dataclass(frozen=True)
 class NetworkPredictive:
@@ -41,6 +43,7 @@ class NetworkPredictive:
         kind: what `y` is: `"classes"`, `"counts"`, `"angles"` or `"values"`.
         rows: the format of a row of `x`, with which new rows are compared; `None`: they are not,
             as where `x` is one object.
+        classes: the labels of the classes, if `y` was given as labels.
         together: the settings, in words, under which the density sees the rows of a batch
             together, as the user chose; empty if each row stands alone.
     """
@@ -50,6 +53,7 @@ class NetworkPredictive:
     rebuild: Callable[[Params], Any] | None = None
     kind: str = "values"
     rows: RowFormat | None = None
+    classes: Classes | None = None
     together: str = ""
 
     def read(self, x: PyTree, params: Params) -> PyTree:
@@ -87,8 +91,8 @@ class NetworkPredictive:
             ValueError: as `read`; or `y` does not fit `x`, or holds NaN.
         """
         if self.rows is None:
-            return {"x": x, "y": y}
-        y = self.rows.read_y(x, y)
+            return {"x": x, "y": y if self.classes is None else read_labels(y, self.classes)}
+        y = self.rows.read_y(x, y, self.classes)
         return {"x": self.read(x, params), "y": y}
 
     def at(self, params: Params, x: PyTree) -> tuple[PyTree, dist.Distribution]:
@@ -137,6 +141,12 @@ class NetworkPredictive:
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """Names of the axes; the first is that of the rows."""
         return prediction_dims(made)
+
+    def coords(self, made: Mapping[str, Array]) -> dict[str, list[Any]]:
+        """The labels of the classes, along the last axis of `probability`."""
+        if self.classes is None or "probability" not in made:
+            return {}
+        return {prediction_dims(made)["probability"][-1]: list(self.classes.names)}
 
 
 def _one_of(draws: Params) -> Params:

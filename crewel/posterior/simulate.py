@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from crewel.core.protocol import Data, Key, Params, PyTree
+from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.trees import named_leaves
 from crewel.posterior.over_draws import over_draws
 
@@ -74,6 +74,10 @@ class Simulation:
 
     def dims(self, made: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """No names: the axes are the program's own."""
+        return {}
+
+    def coords(self, made: Mapping[str, Array]) -> dict[str, list[Any]]:
+        """No labels."""
         return {}
 
 

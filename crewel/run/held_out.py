@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.core.frames import array_of, same_index
+from crewel.core.frames import same_index
+from crewel.core.labels import read
 from crewel.core.meanings import is_integer
 from crewel.core.model_like import ModelLike
 from crewel.core.protocol import Array, Params, PyTree
@@ -73,7 +74,7 @@ def find(evaluate: Any, model: ModelLike) -> tuple[Held | None, int]:
     if not is_integer(every) or every < 1:
         raise ValueError(f"`every` of `evaluate` must be an integer of at least 1, got {every!r}.")
     same_index(x, y)
-    x, y = predictive.read(x, model.test_point), array_of(y, "y")
+    x, y = predictive.read(x, model.test_point), read(y, predictive.classes)
     x, y = jax.tree.map(jnp.asarray, (x, y))
     alone = predictive.rows is not None
     rows = {leaf.shape[:1] for leaf in jax.tree.leaves(x)} if alone else {y.shape[:1]}

@@ -11,7 +11,9 @@ import numpy as np
 import numpyro.distributions as dist
 from jax.core import Tracer
 
+from crewel.bridges.networks import classes as labels
 from crewel.core.frames import array_of, names_of, same_index
+from crewel.core.labels import Classes
 from crewel.core.protocol import Array, Params, PyTree
 from crewel.core.row_format import require_finite
 from crewel.core.trees import named_leaves
@@ -152,6 +154,7 @@ def likelihood(
     latents: Collection[str] = (),
     *,
     takes_batch: bool = False,
+    classes: Classes | None = None,
 ) -> str:
     """Refuse a likelihood whose shape is not that of `y`, or whose support lacks a value of `y`.
 
@@ -202,6 +205,7 @@ def likelihood(
             "they must be equal, one value per datum. The network's outputs have shape "
             f"{seen['outputs']}.{shape_hint(found.shape(), y.shape)}"
         )
+    labels.check(found, classes)
     if categorical and y.dtype.kind not in "iu":
         raise TypeError(
             f"`y` has dtype {y.dtype}; a categorical likelihood needs class numbers: "
@@ -213,14 +217,14 @@ def likelihood(
     outside = np.argwhere(~np.atleast_1d(np.asarray(support(y))))
     if outside.size:
         row = int(outside[0][0])
-        classes = ""
+        known = ""
         if categorical:
-            classes = (
+            known = (
                 f" The network's outputs have shape {seen['outputs']}: the classes are 0 to "
                 f"{seen['outputs'][-1] - 1}."
             )
         raise ValueError(
             f"`y` in row {row} is {np.asarray(y)[row]}, which lies outside the support of the "
-            f"likelihood, a {kind} on {support}.{classes}"
+            f"likelihood, a {kind} on {support}.{known}"
         )
     return kind_of(found)
