@@ -71,8 +71,9 @@ def array_of(value: Any, name: str, order: Columns | None = None) -> Any:
         )
     if kind in "US" or (kind == "O" and value.size and isinstance(np.ravel(value)[0], str)):
         classes = (
-            ' For labels of classes, wrap the model with them and a likelihood such as "categorical", '
-            f"or number them: `classes, {name} = numpy.unique({name}, return_inverse=True)`."
+            " For labels of classes, wrap the model with them and a likelihood of classes, such as "
+            f'`"categorical"`, or number them: `classes, {name} = numpy.unique({name}, '
+            "return_inverse=True)`."
         )
         raise TypeError(f"`{name}` holds strings; pass numbers.{classes if name == 'y' else ''}")
     if kind != "b" and not jnp.issubdtype(value.dtype, jnp.number):
