@@ -14,7 +14,7 @@ from crewel.core.protocol import Array, Data, Params, PyTree, Seed
 from crewel.core.trees import named_leaves, some_rows
 from crewel.likelihoods import ANGLES
 from crewel.posterior import arviz, baseline, function_report, verdict
-from crewel.posterior.observed import observed, unmasked
+from crewel.posterior.observed import observed, rows_of, unmasked
 from crewel.posterior.over_draws import over_draws
 from crewel.posterior.predict import (
     NetworkPredictive,
@@ -63,9 +63,9 @@ def report(
     predictive = require_network(predictive, "`report` at `x`")
     params, data = post.params, post.model.data
     like = post.model.test_point
-    given = data["x"] if x is None else predictive.read(x, like)
-    inputs = jax.tree.map(jnp.asarray, given)
-    if x is None or predictive.rows is not None:  # else it is one object
+    inputs = rows_of(predictive, like, data, ROWS)["x"] if x is None else predictive.read(x, like)
+    inputs = jax.tree.map(jnp.asarray, inputs)
+    if x is not None and predictive.rows is not None:  # else it is one object
         inputs = some_rows(inputs, ROWS)
     outputs = over_draws(points, predictive, params, inputs)
     rows: Data = data if y is None else predictive.read_pair(x, y, like)
@@ -95,9 +95,10 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
     if not network:
         raise ValueError("`space='functions'` needs a model that predicts, built by `crewel.wrap`.")
     assert isinstance(predictive, NetworkPredictive)
-    outputs = over_draws(
-        points, predictive, post.params, some_rows(post.model.data["x"], SUMMARY_ROWS)
-    )
+    rows = rows_of(predictive, post.model.test_point, post.model.data, SUMMARY_ROWS)
+    outputs = over_draws(points, predictive, post.params, rows["x"])
+    some = some_rows(np.arange(len(rows["y"])), SUMMARY_ROWS)
+    outputs = jax.tree.map(lambda leaf: leaf[:, :, some], outputs)
     named = named_leaves(post.params)
     predictions: dict[str, Array] = {}
     for name, tree in outputs.items():

@@ -17,10 +17,11 @@ from scipy.special import fdtri, ndtri
 from crewel.core.compiling import Program, compile_all, program
 from crewel.core.model_like import ModelLike
 from crewel.core.precision import is_double, precision
-from crewel.core.protocol import Params, PyTree
+from crewel.core.protocol import Data, Params, PyTree
 from crewel.core.trees import named_leaves, some_rows
 from crewel.metrics.lppd import mean_over_rows
 from crewel.posterior import baseline
+from crewel.posterior.observed import rows_of
 from crewel.posterior.predict import NetworkPredictive
 
 if TYPE_CHECKING:
@@ -74,8 +75,8 @@ class Evidence:
         predictive = _network(self.post.model, self.post.call)
         if predictive is None:
             return None
-        draws, data = self.post.draws, self.post.model.data
-        args = predictive, some_rows(data, ROWS), some_rows(data, SCORED)
+        draws = self.post.draws
+        args = predictive, *_rows(self.post.model, predictive)
         run = _compiled(self.post.model, self.post.call, self.chains, self.post.num_draws)
         clock = time.perf_counter()
         order, size = _order(self.post.num_draws)
@@ -102,18 +103,24 @@ class Evidence:
             return "predictions", self.predictions[0]
         return "parameters", np.stack(list(self.entries.values()), axis=-1)
 
+    @cached_property
+    def scored(self) -> Data:
+        """The rows whose log likelihood is compared with that of a constant."""
+        predictive = self.post.model.predictive
+        assert isinstance(predictive, NetworkPredictive)
+        return _rows(self.post.model, predictive)[1]
+
     @property
     def weights(self) -> np.ndarray | None:
         """The weights of the scored rows, if rows have weights."""
-        return some_rows(self.post.model.data, SCORED).get("weights")
+        return self.scored.get("weights")
 
     @cached_property
     def constant(self) -> float:
         """The LPPD of the best constant predictor on the scored rows."""
         data, predictive = self.post.model.data, self.post.model.predictive
         assert isinstance(predictive, NetworkPredictive)
-        rows = some_rows(data, SCORED)
-        found = baseline.log_likelihood(predictive, self.post.model.test_point, data, rows)
+        found = baseline.log_likelihood(predictive, self.post.model.test_point, data, self.scored)
         return float(mean_over_rows(found, self.weights))
 
 
@@ -138,6 +145,12 @@ def _network(model: ModelLike, call: Call) -> NetworkPredictive | None:
     return predictive if isinstance(predictive, NetworkPredictive) and not collected else None
 
 
+def _rows(model: ModelLike, predictive: NetworkPredictive) -> tuple[Data, Data]:
+    """Rows whose predictions are judged, and rows that are scored."""
+    given = predictive, model.test_point, model.data
+    return rows_of(*given, ROWS), rows_of(*given, SCORED)
+
+
 def _order(num_draws: int) -> tuple[np.ndarray, int]:
     """The draws to look at, in order, and how many at once."""
     order = _spread(np.unique(np.linspace(0, num_draws - 1, DRAWS).astype(int)))
@@ -150,8 +163,9 @@ def _compiled(model: ModelLike, call: Call, num_chains: int, num_draws: int) -> 
     params = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((*shape, *leaf.shape), leaf.dtype), model.test_point
     )
-    rows = some_rows(model.data, ROWS), some_rows(model.data, SCORED)
-    made = program(_look, None, _network(model, call), *rows, params)
+    predictive = _network(model, call)
+    assert predictive is not None
+    made = program(_look, None, predictive, *_rows(model, predictive), params)
     compile_all(made)
     return made
 

@@ -10,9 +10,12 @@ import numpy as np
 import numpyro.distributions as dist
 
 from crewel.core.protocol import Array, Data, Params, PyTree
+from crewel.core.trees import some_rows
 from crewel.likelihoods import CLASSES
 from crewel.posterior.distribution import CENSORED, ONE_SIDED, base_of, is_a
 from crewel.posterior.predict import NetworkPredictive
+
+WHOLE = 5000  # rows of data that are looked at as a whole, at most
 
 
 def unmasked(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray:
@@ -45,6 +48,22 @@ def observed(predictive: NetworkPredictive, params: Params, rows: Data) -> np.nd
         return np.zeros_like(found)
     made = base_of(predictive.at(params, rows["x"])[1])
     return found & ~np.broadcast_to(made.censored, found.shape)
+
+
+def rows_of(predictive: NetworkPredictive, params: Params, data: Data, most: int) -> Data:
+    """At most `most` rows of the training data; all of them where the likelihood takes no fewer.
+
+    A likelihood that closes over an array with a value for each row, such as a mask, fits the
+    training data as a whole only. Of more than `WHOLE` rows, some are returned nonetheless.
+    """
+    few = some_rows(data, most)
+    if len(data["y"]) > WHOLE:
+        return few
+    try:
+        fits = distribution_of(predictive, params, few["x"]).shape() == np.shape(few["y"])
+    except Exception:  # whatever the user's function raises
+        fits = False
+    return few if fits else data
 
 
 def distribution_of(predictive: NetworkPredictive, params: Params, x: PyTree) -> dist.Distribution:

@@ -98,7 +98,15 @@ class NetworkPredictive:
     def at(self, params: Params, x: PyTree) -> tuple[PyTree, dist.Distribution]:
         """The network's outputs, and the distribution of `y` that they parametrize."""
         outputs = self.apply(params, x)
-        return outputs, self.likelihood(params, outputs, x)
+        try:
+            return outputs, self.likelihood(params, outputs, x)
+        except Exception as error:
+            error.add_note(
+                "crewel: while calling the likelihood. If it closes over an array with a value for "
+                "each row, that array fits the training rows only. Make it a leaf of `x`, which "
+                "`(outputs, latents, batch) -> distribution` reads as `batch['x']`."
+            )
+            raise
 
     def point(self, params: Params, x: PyTree) -> dict[str, PyTree]:
         """The predictions that need no random numbers: class `probability`, or `outputs`."""

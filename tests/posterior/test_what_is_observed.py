@@ -11,6 +11,8 @@ import pytest
 from scipy import special, stats
 from support.likelihoods import ROWS, U, W, X, during_a_run, posterior, simulated
 
+from crewel.posterior import verdict
+
 RATE = np.exp(U)
 HALF = np.arange(ROWS) % 2 == 0
 
@@ -96,6 +98,23 @@ def test_labels_that_are_masked_are_not_scored():
     post = posterior(y, likelihood, w)
     assert post.metrics(X, y)["accuracy"] == 1.0
     assert during_a_run(post, y)["test_accuracy"] == 1.0
+
+
+def test_a_mask_in_a_closure_fits_all_rows_of_the_data():
+    """Reports and verdicts, which look at some rows, then look at all of them."""
+    w = np.stack([W, -W, 3 * W], -1)
+    y = (X @ w).argmax(-1)
+    post = posterior(y, lambda u: dist.Categorical(logits=u).mask(jnp.asarray(HALF)), w)
+    p = special.softmax((X @ w).astype(np.float64), -1)
+    density = np.log(p[np.arange(ROWS), y])[HALF].mean()
+    report = post.report()
+    np.testing.assert_allclose(report.cumulative_lppd[-1], density, rtol=1e-4)
+    assert report.dead_chains == ()
+    assert "constant predictor" in verdict.judge(post).looked_at
+    assert len(post.summary()) == 10 * 3
+    with pytest.raises(ValueError, match="Incompatible shapes") as caught:
+        post.metrics(X[:5], y[:5])
+    assert any("reads as `batch['x']`" in note for note in caught.value.__notes__)
 
 
 def test_nothing_to_score_is_an_error():
