@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpyro.distributions as dist
 
 from crewel.core.protocol import Key, PyTree
-from crewel.likelihoods import CLASSES
-from crewel.posterior.distribution import base_of, class_probabilities, mean_of
+from crewel.likelihoods import CLASSES, VALUES
+from crewel.posterior.distribution import base_of, class_probabilities, is_a, mean_of
 from crewel.posterior.predict import NetworkPredictive
 
 
@@ -38,6 +38,16 @@ def _invalid(constraint: Any, value: Any) -> jax.Array:
         off = jnp.abs(value.sum(-1) - 1) > 1e-3
         return jnp.any(off) | jnp.any(value < -1e-6)
     return ~jnp.all(constraint(value))
+
+
+def _typical(distribution: Any, kind: str, key: Key) -> jax.Array:
+    """The mean of the likelihood, or a draw where it is infinite or not known."""
+    mean, drawn = mean_of(distribution), jax.random.fold_in(key, 1)
+    if mean is None:
+        return distribution.sample(drawn)
+    if kind != VALUES or is_a(base_of(distribution), ("Normal",)):  # always finite
+        return mean
+    return jnp.where(jnp.isfinite(mean), mean, distribution.sample(drawn))
 
 
 def under_prior(
@@ -72,9 +82,7 @@ def under_prior(
         if predictive.kind == CLASSES:
             made["probabilities"] = class_probabilities(distribution)
         else:
-            drawn = distribution.sample(jax.random.fold_in(key, 1))
-            mean = mean_of(distribution)
-            made["mean"] = drawn if mean is None else jnp.where(jnp.isfinite(mean), mean, drawn)
+            made["mean"] = _typical(distribution, predictive.kind, key)
         return made
 
     return jax.lax.map(one, keys)

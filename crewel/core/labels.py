@@ -41,7 +41,7 @@ def classes_of(y: Any) -> Classes | None:
     if isinstance(y, jax.Array):
         return Classes((False, True)) if y.dtype == bool else None
     found = _values(y)
-    if found is None or not found.size:
+    if found is None or found.dtype.kind in "iufc":
         return None
     values = {value for value in found.ravel().tolist() if not _is_missing(value)}
     if values and all(isinstance(value, bool) for value in values):

@@ -33,6 +33,10 @@ def model(outputs, y, likelihood, last=lambda out: out, x=INPUTS, **kwargs):
     return cw.wrap(apply, x, y, likelihood=likelihood, example=example, **kwargs)
 
 
+def exp_normal(outputs, latents):
+    return dist.TransformedDistribution(dist.Normal(outputs, 0.1), dist.transforms.ExpTransform())
+
+
 HEALTHY = {
     "gaussian": lambda: model(0, TARGETS, "gaussian"),
     "categorical": lambda: model(3, LABELS, "categorical"),
@@ -42,6 +46,11 @@ HEALTHY = {
     "student_t": lambda: model(0, TARGETS, "student_t"),
     "log probabilities": lambda: model(3, LABELS, "categorical", jax.nn.log_softmax),
     "probs": lambda: model(0, BINARY, lambda o, p: dist.Bernoulli(probs=jax.nn.sigmoid(o))),
+    "cauchy": lambda: model(0, TARGETS, lambda o, p: dist.Cauchy(o, 1.0)),
+    "angles": lambda: model(0, np.sin(TARGETS), lambda o, p: dist.VonMises(o, 2.0)),
+    "without a mean": lambda: model(0, np.exp(np.sin(TARGETS)), exp_normal),
+    "gamma": lambda: model(0, np.exp(np.sin(TARGETS)), lambda o, p: dist.Gamma(2.0, jnp.exp(o))),
+    "more zeros": lambda: model(0, LABELS, lambda o, p: dist.ZeroInflatedPoisson(0.2, jnp.exp(o))),
     "regression": regression,
     "network": network,
 }
