@@ -29,8 +29,8 @@ def classification_scores(
         log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
         probability_draws: Class probabilities of each draw, shape (C, D, N, ..., K).
         y: Class labels 0 to K - 1, shape (N, ...); each label of a row counts.
-        observed: Which labels are known, shape (N, ...); the others count in `lppd` only, where
-            their density should be zero or that of what is known. By default all are known.
+        observed: Which labels are known, shape (N, ...); the others count in `lppd` only. By
+            default all are known.
 
     Returns:
         `{"lppd", "accuracy", "brier", "ece"}`, the last with 15 bins; `lppd` alone if no label is

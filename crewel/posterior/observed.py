@@ -54,7 +54,7 @@ def rows_of(predictive: NetworkPredictive, params: Params, data: Data, most: int
     """At most `most` rows of the training data; all of them where the likelihood takes no fewer.
 
     A likelihood that closes over an array with a value for each row, such as a mask, fits the
-    training data as a whole only. Of more than `WHOLE` rows, some are returned nonetheless.
+    training data as a whole only. If there are more than `WHOLE` rows, some are returned anyway.
     """
     few = some_rows(data, most)
     if len(data["y"]) > WHOLE:
