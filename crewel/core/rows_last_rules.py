@@ -28,7 +28,7 @@ _ELEMENTWISE = frozenset(
 # Their parameters name axes from the front, so that one more axis at the end changes nothing.
 _FROM_THE_FRONT = frozenset(
     "argmax argmin concatenate cumlogsumexp cummax cummin cumprod cumsum reduce_and reduce_max "
-    "reduce_min reduce_or reduce_prod reduce_sum reduce_xor rev sort split squeeze".split()
+    "reduce_min reduce_or reduce_prod reduce_sum reduce_xor rev sort split squeeze stack unstack".split()
 )
 _FEW = 64  # values, of which a comparison with all picks one faster than an index does
 
@@ -75,6 +75,13 @@ def _slice(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]:
     steps = params["strides"] or (1,) * len(params["start_indices"])
     ends = (*params["limit_indices"], rows)
     return [lax.slice(values[0].array, (*params["start_indices"], 0), ends, (*steps, 1))]
+
+
+def _pad(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | None:
+    if values[1].of_row:
+        return None
+    config = (*eqn.params["padding_config"], (0, 0, 0))
+    return [lax.pad(values[0].array, values[1].array, config)]
 
 
 def _dot_general(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | None:
@@ -169,6 +176,7 @@ _RULES: dict[str, Callable[[JaxprEqn, Sequence[Value], int], list[Any] | None]] 
     "custom_jvp_call": _custom_jvp,
     "dot_general": _dot_general,
     "gather": _gather,
+    "pad": _pad,
     "reshape": _reshape,
     "slice": _slice,
     "transpose": _transpose,
@@ -182,12 +190,14 @@ def _mapped(eqn: JaxprEqn, values: Sequence[Value]) -> list[Any]:
     return fn(*(value.array for value in values))
 
 
-def _rule(rows: int, eqn: JaxprEqn, values: list[Value]) -> list[Value]:
+def _rule(rows: int, mapped: list[str], eqn: JaxprEqn, values: list[Value]) -> list[Value]:
     if not any(value.of_row for value in values):
         return [Value(made, False) for made in jaxprs.bind(eqn, [v.array for v in values])]
     rule = _RULES.get(eqn.primitive.name)
     made = None if rule is None else rule(eqn, values, rows)
-    made = _mapped(eqn, values) if made is None else made
+    if made is None:
+        mapped.append(eqn.primitive.name)
+        made = _mapped(eqn, values)
     return [Value(array, True) for array in made]
 
 
@@ -195,40 +205,21 @@ def _enter(eqn: JaxprEqn) -> jaxprs.Body | None:
     return None if eqn.primitive.name in _KEPT else jaxprs.called(eqn)
 
 
-def walk(program: Any, values: Sequence[Value], rows: int) -> list[Value]:
+def walk(
+    program: Any, values: Sequence[Value], rows: int, mapped: list[str] | None = None
+) -> list[Value]:
     """Evaluate a trace of one row for N rows.
 
     Args:
         program: what `jax.make_jaxpr` returns, or the body of an equation.
         values: one per leaf of its arguments.
         rows: N.
+        mapped: gets the names of the equations without a rule.
     """
     return jaxprs.interpret(
         program,
         values,
-        partial(_rule, rows),
+        partial(_rule, rows, [] if mapped is None else mapped),
         enter=_enter,
         constant=lambda array, aval: Value(array, False),
     )
-
-
-def has_rules(program: Any, of_row: Sequence[bool]) -> bool:
-    """Whether every equation that depends on the row has a rule, so that none is mapped.
-
-    Convolutions, loops, attention and embeddings have none: their forms with rows last are not
-    faster.
-
-    Args:
-        program: what `jax.make_jaxpr` returns.
-        of_row: whether it depends on the row, for each leaf of the arguments.
-    """
-    lacking = []
-
-    def rule(eqn: JaxprEqn, values: list[bool]) -> list[bool]:
-        name = eqn.primitive.name
-        if any(values) and (name not in _RULES or (name == "dot_general" and all(values))):
-            lacking.append(name)
-        return [any(values)] * len(eqn.outvars)
-
-    jaxprs.interpret(program, of_row, rule, enter=_enter, constant=lambda array, aval: False)
-    return not lacking
