@@ -28,7 +28,8 @@ _ELEMENTWISE = frozenset(
 # Their parameters name axes from the front, so that one more axis at the end changes nothing.
 _FROM_THE_FRONT = frozenset(
     "argmax argmin concatenate cumlogsumexp cummax cummin cumprod cumsum reduce_and reduce_max "
-    "reduce_min reduce_or reduce_prod reduce_sum reduce_xor rev sort split squeeze stack unstack".split()
+    "reduce_min reduce_or reduce_prod reduce_sum reduce_xor rev sort split squeeze stack "
+    "unstack".split()
 )
 _FEW = 64  # values, of which a comparison with all picks one faster than an index does
 
