@@ -19,6 +19,7 @@ from jax.tree_util import Partial
 
 from crewel.core.protocol import Params, PyTree
 from crewel.core.rows_last_rules import Value, last, walk
+from crewel.core.trees import as_partial
 
 FEWEST = 128  # rows: with fewer, rows first are as fast
 
@@ -115,14 +116,16 @@ class RowsLast:
         return evaluate(partial(self.rows_first, *first), params, rows)
 
 
-def rows_last(fn: Partial, fewest: int = FEWEST) -> Partial:
+def rows_last(fn: Callable[..., PyTree], fewest: int = FEWEST) -> Partial:
     """A function of parameters and rows, evaluated with rows last, see `RowsLast`.
 
     Args:
-        fn: a `Partial` whose last two arguments are parameters and rows.
+        fn: a function whose last two arguments are parameters and rows; the first may be bound by
+            a `Partial`.
         fewest: rows from which on they are last.
     """
-    return Partial(RowsLast(fn.func, fewest), *fn.args)
+    found = as_partial(fn)
+    return Partial(RowsLast(found.func, fewest), *found.args)
 
 
 def rows_first(tree: PyTree) -> PyTree:

@@ -6,6 +6,7 @@ is mapped over the rows by `jax.vmap`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -41,6 +42,11 @@ class Value(NamedTuple):
     of_row: bool
 
 
+def _shapes(variables: Sequence[Any]) -> list[tuple[int, ...]]:
+    """Their shapes for one row."""
+    return [variable.aval.shape for variable in variables]
+
+
 def last(value: Value, shape: tuple[int, ...], rows: int) -> Any:
     """The value for every row, `(*shape, N)`."""
     array = value.array if value.of_row else jnp.asarray(value.array)[..., None]
@@ -48,12 +54,12 @@ def last(value: Value, shape: tuple[int, ...], rows: int) -> Any:
 
 
 def _elementwise(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]:
-    shape = eqn.outvars[0].aval.shape
+    shape = _shapes(eqn.outvars)[0]
     return jaxprs.bind(eqn, [last(value, shape, rows) for value in values])
 
 
 def _from_the_front(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]:
-    shapes = [var.aval.shape for var in eqn.invars]
+    shapes = _shapes(eqn.invars)
     return jaxprs.bind(eqn, [last(v, s, rows) for v, s in zip(values, shapes, strict=True)])
 
 
@@ -63,7 +69,7 @@ def _broadcast_in_dim(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list
 
 
 def _reshape(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]:
-    return [values[0].array.reshape(*eqn.outvars[0].aval.shape, rows)]
+    return [values[0].array.reshape(*_shapes(eqn.outvars)[0], rows)]
 
 
 def _transpose(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]:
@@ -113,16 +119,16 @@ def _dot_general(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]
         last = made.ndim - 1
         order = (*range(start), *range(middle, last), *range(start, middle), last)
         made = lax.transpose(made, order)
-    return [made.reshape(*eqn.outvars[0].aval.shape, rows)]
+    return [made.reshape(*_shapes(eqn.outvars)[0], rows)]
 
 
 def _gather(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | None:
     """One of a few values per row, such as the log probability of a class, without a scatter."""
     operand, index = values
-    shape, params = eqn.invars[0].aval.shape, eqn.params
+    shape, params = _shapes(eqn.invars)[0], eqn.params
     wide = [axis for axis, size in enumerate(shape) if size > 1]
-    one = operand.of_row and index.of_row and eqn.outvars[0].aval.size == 1
-    if not one or len(wide) > 1 or params["dimension_numbers"].start_index_map != tuple(wide):
+    one = operand.of_row and index.of_row and math.prod(_shapes(eqn.outvars)[0]) == 1
+    if not one or len(wide) != 1 or params["dimension_numbers"].start_index_map != tuple(wide):
         return None
     number = shape[wide[0]]
     mode, clip = params["mode"], lax.GatherScatterMode.CLIP
@@ -137,17 +143,18 @@ def _gather(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | No
         fill = params["fill_value"]
         fill = jnp.nan if fill is None else fill
         made = jnp.where((places >= 0) & (places < number), made, fill)
-    return [made.reshape(*eqn.outvars[0].aval.shape, rows)]
+    return [made.reshape(*_shapes(eqn.outvars)[0], rows)]
 
 
 def _custom_jvp(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | None:
     """A function with a derivative of its own, which is kept: that of ReLU is 0 at 0."""
-    avals = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in eqn.invars]
+    found: list[Any] = [var.aval for var in eqn.invars]
+    avals = [jax.ShapeDtypeStruct(aval.shape, aval.dtype) for aval in found]
     body = jaxprs.called(eqn)
     if body is None or not all(jnp.issubdtype(aval.dtype, jnp.floating) for aval in avals):
         return None
     of_row = [value.of_row for value in values]
-    shapes = [var.aval.shape for var in eqn.outvars]
+    shapes = _shapes(eqn.outvars)
 
     def turned(program: Any, arrays: Sequence[Any]) -> list[Any]:
         each = [Value(*pair) for pair in zip(arrays, of_row * 2, strict=False)]
