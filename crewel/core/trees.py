@@ -11,6 +11,7 @@ import numpy as np
 from jax.core import Tracer
 from jax.tree_util import Partial
 
+from crewel.core.functions import code_key
 from crewel.core.target import PyTree
 
 
@@ -18,12 +19,14 @@ class Static:
     """An object as code: always hashable, and equal to another if the objects are equal.
 
     Modules of network libraries are often unhashable (a list among their fields), and equal to
-    any module that is built the same way; one compiled program serves both.
+    any module that is built the same way; one compiled program serves both. So are functions that
+    are the same code on the same values, see `crewel.core.functions.code_key`.
     """
 
     def __init__(self, value: Any):
         """Hold `value`."""
         self.value = value
+        self._key = code_key(value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the object."""
@@ -34,13 +37,15 @@ class Static:
         return self
 
     def __hash__(self) -> int:
-        """Return the hash of the object's type, which equal objects share."""
-        return hash(type(self.value))
+        """Return a hash that equal objects share: of a function's key, or of the type."""
+        return hash(type(self.value) if self._key is None else self._key)
 
     def __eq__(self, other: object) -> bool:
         """Return whether the objects are identical or compare equal."""
         if not isinstance(other, Static):
             return False
+        if self._key is not None or other._key is not None:
+            return self._key == other._key
         if self.value is other.value:
             return True
         try:
@@ -57,7 +62,7 @@ def as_partial(fn: Callable[..., Any]) -> Partial: ...
 def as_partial(fn: Callable[..., Any] | None) -> Partial | None: ...
 def as_partial(fn: Callable[..., Any] | None) -> Partial | None:
     """A function as a pytree: its code is structure, and a `Partial` keeps its leaves."""
-    return fn if fn is None or isinstance(fn, Partial) else Partial(fn)
+    return None if fn is None else by_value(fn)
 
 
 def by_value(fn: Callable[..., Any]) -> Partial:

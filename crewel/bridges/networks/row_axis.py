@@ -7,7 +7,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from crewel.core.compiling import quick_options
+from crewel.core.compiling import compile_all, program, quickly
 from crewel.core.protocol import Data, Params
 from crewel.core.rows_last import evaluate, is_faster
 from crewel.core.trees import some_rows
@@ -54,18 +54,22 @@ def is_last(
     return not why
 
 
+def _both_ways(
+    _: None, pointwise: Callable[..., jax.Array], params: Params, few: Data
+) -> tuple[jax.Array, jax.Array]:
+    return pointwise(params, few), evaluate(pointwise, params, few)
+
+
 def _differs(pointwise: Callable[..., jax.Array], params: Params, data: Data, asked: bool) -> str:
     """Why rows cannot be last, or are not faster so; empty if they can and are."""
     few = some_rows(data, _FEW)
     try:
         if not asked and not is_faster(pointwise, params, few):
             return "an operation of the network is not faster so"
-
-        def both(params: Params, few: Data) -> tuple[jax.Array, jax.Array]:
-            return pointwise(params, few), evaluate(pointwise, params, few)
-
-        options = dict(quick_options((params, few))) or None
-        one, other = jax.jit(both, compiler_options=options)(params, few)
+        with quickly():
+            both = program(_both_ways, None, pointwise, params, few)
+        compile_all(both)
+        one, other = both(pointwise, params, few)
     except Exception as error:
         return f"the network or its likelihood fails on a single row ({error})"
     bound = jnp.finfo(one.dtype).eps ** 0.5 * jnp.nanmax(jnp.abs(one), initial=1.0)
