@@ -2,6 +2,7 @@
 
 from crewel.adapters import ALGORITHMS as ALGORITHMS
 from crewel.adapters import register as register
+from crewel.core.cache import cache_dir as cache_dir
 from crewel.core.families import FAMILIES as FAMILIES
 from crewel.core.protocol import Algorithm as Algorithm
 from crewel.core.protocol import Backend as Backend

@@ -25,6 +25,7 @@ from crewel.core.trees import named_leaves
 from crewel.model import Model
 from crewel.priors import assignment as priors
 from crewel.priors import hierarchical
+from crewel.priors.ordered import ordered
 from crewel.priors.table import PriorTable
 from crewel.transforms.transform import build
 
@@ -169,15 +170,16 @@ def wrap(
         fewest = 1 if layout == "rows_last" else FEWEST
         pointwise = rows_last(pointwise, fewest)
         predictive = replace(predictive, apply=rows_last(predictive.apply, fewest))
+    held = ordered(table)
     return Model(
         None,
         test_point,
-        _transform(table, slots, test_point),
+        _transform(held, slots, test_point),
         data=data,
-        log_prior=density.log_prior(slots, table),
+        log_prior=density.log_prior(slots, held),
         log_likelihood=pointwise,
         gaussian_prior=priors.gaussian_prior(table, like),
-        initializers=density.initializers(net, slots, table, like),
+        initializers=density.initializers(net, slots, held, like),
         predictive=replace(
             predictive,
             kind=kind,

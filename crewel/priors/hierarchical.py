@@ -15,6 +15,7 @@ from jax.tree_util import Partial
 
 from crewel.core.protocol import Position, PyTree, Transform
 from crewel.core.trees import by_value, named_leaves
+from crewel.priors.ordered import Ordered
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def is_conditional(prior: Any) -> bool:
 
 def given(prior: Any, latents: Mapping[str, Any]) -> Any:
     """The distribution of one leaf, given the latents."""
-    return prior(latents) if is_conditional(prior) else prior
+    if is_conditional(prior):
+        return prior(latents)
+    return prior.distribution if isinstance(prior, Ordered) else prior
 
 
 def is_centred(prior: Any) -> bool:
