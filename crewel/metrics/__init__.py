@@ -22,3 +22,7 @@ from crewel.metrics.regression import rmse as rmse
 from crewel.metrics.regression import variance_split as variance_split
 from crewel.metrics.scores import classification_scores as classification_scores
 from crewel.metrics.scores import regression_scores as regression_scores
+from crewel.metrics.selective import SelectiveCurve as SelectiveCurve
+from crewel.metrics.selective import auroc as auroc
+from crewel.metrics.selective import selective_accuracy as selective_accuracy
+from crewel.metrics.selective import selective_risk as selective_risk

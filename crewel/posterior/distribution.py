@@ -97,12 +97,27 @@ def mean_of(distribution: dist.Distribution) -> jax.Array | None:
         >>> mean_of(dist.TransformedDistribution(dist.Normal(0, 1), squashed)) is None
         True
     """
+    return _moment(distribution, "mean")
+
+
+def variance_of(distribution: dist.Distribution) -> jax.Array | None:
+    """The variance of each value of `y`, as `mean_of`.
+
+    Examples:
+        >>> import numpyro.distributions as dist
+        >>> float(variance_of(dist.Normal(0.0, 2.0)))
+        4.0
+    """
+    return _moment(distribution, "variance")
+
+
+def _moment(distribution: dist.Distribution, name: str) -> jax.Array | None:
     base, shape = base_of(distribution), distribution.shape()
     if is_a(base, CENSORED):
-        found = mean_of(base.base_dist) if is_a(base, ONE_SIDED) else None
+        found = _moment(base.base_dist, name) if is_a(base, ONE_SIDED) else None
         return None if found is None else jnp.broadcast_to(found, shape)
     try:
-        return jnp.broadcast_to(distribution.mean, shape)
+        return jnp.broadcast_to(getattr(distribution, name), shape)
     except NotImplementedError:
         return None
 

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import jax
-import numpy as np
-
 from crewel.core.keys import as_key
 from crewel.core.model_like import ModelLike
-from crewel.core.protocol import Array, Draws, Key, Params, PyTree, Seed, State, Stats, Surplus
-from crewel.core.text import count
-from crewel.core.trees import named_leaves
+from crewel.core.protocol import Array, Draws, PyTree, Seed
 from crewel.posterior import arviz, diagnostics, one_draw, weights
+from crewel.posterior import uncertainty as parts
 from crewel.posterior.function_report import FunctionReport
 from crewel.posterior.predict import require_predictive
-from crewel.posterior.verdict import Verdict
+from crewel.posterior.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-    from xarray import DataTree
+    from xarray import Dataset, DataTree
 
     from crewel.run.call import Call
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Posterior:
+class Posterior(Result):
     """Draws of the parameters, how they were made, and everything needed to go on from there.
 
     Attributes:
@@ -45,66 +42,10 @@ class Posterior:
         verdict: what was checked at the end of the run, and what is wrong; truthy if nothing is.
     """
 
-    draws: Params
-    stats: Stats
-    losses: np.ndarray | None
-    state: State
-    starts: np.ndarray
-    keys: Key
-    timing: dict[str, float]
-    surplus: Surplus | None
-    call: Call
-    model: ModelLike
-    verdict: Verdict = Verdict()
-
     @classmethod
     def of(cls, model: ModelLike, call: Call, made: Draws) -> Posterior:
         """A posterior from what a run returned."""
         return cls(**made._asdict(), call=call, model=model)
-
-    @property
-    def algorithm(self) -> str:
-        """The name of the algorithm."""
-        return self.call.row.name
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The settings and the backend's options, given or default."""
-        return self.call.keywords
-
-    @property
-    def num_chains(self) -> int:
-        """Number of chains, or of an optimizer's particles."""
-        return jax.tree.leaves(self.draws)[0].shape[0]
-
-    @property
-    def num_draws(self) -> int:
-        """Number of draws per chain."""
-        return jax.tree.leaves(self.draws)[0].shape[1]
-
-    @property
-    def params(self) -> Params:
-        """The draws as parameters of the model; warns where they carry weights.
-
-        Raises:
-            ValueError: as `points`.
-        """
-        weights.warn_of(self)
-        return self.points
-
-    @property
-    def points(self) -> Params:
-        """The draws as parameters of the model, each on its own, whatever its weight.
-
-        Raises:
-            ValueError: the run kept what `collect=` returned instead.
-        """
-        if self.call.settings.get("collect") is not None:
-            raise ValueError(
-                "This run kept what `collect=` returned, not parameters. Run without `collect=` "
-                "to predict, summarize weights, or start another run from it."
-            )
-        return self.draws
 
     def resampled(self, seed: Seed = 0) -> Posterior:
         """Draws of equal weight, for a sampler whose draws carry a `log_weight`.
@@ -227,6 +168,50 @@ class Posterior:
         dims, coords = predictive.dims(made), predictive.coords(made)
         return arviz.to_datatree({"predictions": made}, dims=dims, coords=coords)
 
+    def uncertainty(
+        self,
+        x: PyTree,
+        *,
+        quantiles: Sequence[float] = (0.05, 0.5, 0.95),
+        batch_size: int | None = None,
+        seed: Seed = 0,
+    ) -> Dataset:
+        """How uncertain predictions are, and how much of that more data could remove.
+
+        The parts are those of Depeweg et al. 2018: `aleatoric` is the noise that every draw of the
+        network expects, `epistemic` the disagreement of the draws, and `total` their sum. They are
+        variances, in squared units of `y`; for classes they are entropies, in nats, and `epistemic`
+        is the mutual information of class and parameters.
+
+        Args:
+            x: inputs, `(N, ...)`.
+            quantiles: probabilities of the quantiles of `y`; not for classes.
+            batch_size: draws to evaluate at once; chosen by memory if `None`.
+            seed: an integer or a PRNG key, for the draws of `y` whose quantiles are taken.
+
+        Returns:
+            A dataset of `total`, `aleatoric` and `epistemic`, `(row, ...)`; for classes also of
+            `probability`, `(row, ..., class)`, otherwise of `mean`, `(row, ...)`, and `y_quantile`,
+            `(row, ..., quantile)`. Where NumPyro has no variance of the likelihood, `total` is the
+            only part, from draws of `y`.
+
+        Raises:
+            ValueError: the model is not one of a network, `y` is an angle, or a quantile does not
+                lie between 0 and 1.
+
+        Examples:
+            >>> import crewel as cw, jax.numpy as jnp
+            >>> x = jnp.linspace(-1, 1, 20)[:, None]
+            >>> model = cw.wrap(lambda p, x: x @ p["w"], x, 2 * x[:, 0], likelihood="gaussian",
+            ...                 example={"w": jnp.zeros((1, 1))})
+            >>> post = model.mcmc.numpyro_nuts(seed=0, num_draws=200, progress=False)
+            >>> post.uncertainty(x)["epistemic"].shape
+            (20,)
+        """
+        return parts.uncertainty(
+            self, x, quantiles=quantiles, key=as_key(seed), batch_size=batch_size
+        )
+
     def network(self, chain: int = 0, draw: int = -1) -> Any:
         """One draw as the network library's own object, which predicts the same as `predict`.
 
@@ -282,18 +267,3 @@ class Posterior:
             `crewel.metrics`. Masked rows are left out; censored values count in `lppd` only.
         """
         return diagnostics.held_out_scores(self, x, y, seed=seed)
-
-    def __repr__(self) -> str:
-        """Return the algorithm, the sizes, the divergences, the time and the verdict."""
-        chains, draws = count(self.num_chains, "chain"), count(self.num_draws, "draw")
-        size = sum(leaf[0, 0].size for leaf in named_leaves(self.draws).values())
-        lines = [
-            f"<crewel.Posterior: {self.algorithm}, {chains} x {draws} of {count(size, 'value')}"
-        ]
-        if "diverging" in self.stats:
-            lines.append(f"{int(self.stats['diverging'].sum())} diverging")
-        lines += [f"{self.timing['total']:.1f} s"] if "total" in self.timing else []
-        if self.verdict.looked_at:
-            names = ", ".join(fault.name for fault in self.verdict.faults)
-            lines.append(f"verdict: {names}" if names else "verdict: no fault found")
-        return ", ".join(lines) + ">"

@@ -14,11 +14,12 @@ from crewel.core.warning import warn
 
 if TYPE_CHECKING:
     from crewel.posterior.posterior import Posterior
+    from crewel.posterior.result import Result
 
 WEIGHT = "log_weight"  # among the statistics
 
 
-def warn_of(post: Posterior) -> None:
+def warn_of(post: Result) -> None:
     """Warn if the draws carry weights."""
     if WEIGHT in post.stats:
         warn(
