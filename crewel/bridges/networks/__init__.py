@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from crewel.bridges import NETWORKS, load
+from crewel.bridges.networks.randomness import agree
 from crewel.core.protocol import Key, Params, PyTree
 
 
@@ -164,12 +165,7 @@ def _is_swapped(
 
 
 def _ignores(made: Bridged, dropout: Key, x: PyTree) -> bool:
-    other = jax.random.fold_in(dropout, 1)
-    run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
+    def with_key(key: Key) -> Callable[..., Any]:
+        return jax.tree.map(lambda leaf: key if leaf is dropout else leaf, made.run)
 
-    @jax.jit
-    def outputs(run: Callable[..., Any]) -> PyTree:
-        return run(made.params, made.state, x, False)[0]
-
-    both = zip(jax.tree.leaves(outputs(made.run)), jax.tree.leaves(outputs(run)), strict=True)
-    return all(bool((a == b).all()) for a, b in both)
+    return agree(with_key, made.params, made.state, x)

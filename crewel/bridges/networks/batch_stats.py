@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged
-from crewel.core.protocol import Data, Key, Params, PyTree
+from crewel.bridges.networks.randomness import moved
+from crewel.core.protocol import Array, Data, Key, Params, PyTree
 from crewel.core.trees import leaf_paths
 
 CHOICES = ("frozen", "per_draw")
@@ -60,17 +62,42 @@ def _rebuild_per_draw(
     return rebuild(params, _of_rows(run, state, rows, params))
 
 
-def _changed(made: Bridged, x: PyTree, training: bool) -> bool:
-    @jax.jit
-    def after(params: Params, state: PyTree, x: PyTree):
-        return made.run(params, state, x, training)[1]
+def _same(one: PyTree, other: PyTree) -> bool:
+    """Whether outputs are equal up to rounding, also that of 16 bits."""
 
-    both = jax.tree.leaves(made.state), jax.tree.leaves(after(made.params, made.state, x))
-    return any(bool(jnp.any(old != new)) for old, new in zip(*both, strict=True))
+    def close(a: Array, b: Array) -> bool:
+        a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+        size = np.abs(a[np.isfinite(a)]).max(initial=0.0)
+        return np.allclose(a, b, rtol=0.0, atol=0.02 * size, equal_nan=True)
+
+    return jax.tree.all(jax.tree.map(close, one, other))
 
 
-def settle(made: Bridged, x: PyTree, batch_stats: str | None) -> Network:
+def _twice(rows: PyTree) -> PyTree:
+    """The first half of rows, twice: what depends on one row only is the same in that half."""
+
+    def repeat(leaf: Array) -> Array:
+        half = max(1, len(leaf) // 2)
+        return leaf[np.arange(len(leaf)) % half]
+
+    return jax.tree.map(repeat, rows)
+
+
+def _first_half(outputs: PyTree) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf[: max(1, len(leaf) // 2)], outputs)
+
+
+def _frozen_network(made: Bridged) -> Network:
+    frozen = Partial(_frozen, made.run, made.state)
+    rebuild = Partial(_rebuild, made.rebuild, made.state)
+    return Network(made.params, frozen, frozen, rebuild, made.init)
+
+
+def settle(made: Bridged, x: PyTree, batch_stats: str | None, *, together: bool = False) -> Network:
     """The network with its batch statistics frozen, or computed anew for each draw.
+
+    State that makes no difference between the two, such as fixed random features, stays what it is
+    and needs no choice.
 
     Args:
         made: the bridged network.
@@ -79,6 +106,7 @@ def settle(made: Bridged, x: PyTree, batch_stats: str | None) -> Network:
             `"per_draw"` computes them for each draw of the parameters: from the training rows
             that the density sees, and from all training rows for predictions. `None` if the
             network has none.
+        together: whether `x` is one object rather than rows.
 
     Raises:
         ValueError: the choice is missing or not needed, or the network does not obey it.
@@ -90,10 +118,25 @@ def settle(made: Bridged, x: PyTree, batch_stats: str | None) -> Network:
                 f"`batch_stats` is {batch_stats!r}, but this network has no batch statistics. "
                 "Leave it out."
             )
-        frozen = Partial(_frozen, made.run, made.state)
-        rebuild = Partial(_rebuild, made.rebuild, made.state)
-        return Network(made.params, frozen, frozen, rebuild, made.init)
+        return _frozen_network(made)
     listed = ", ".join(f"`{name}`" for name in names[:4]) + (" ..." if len(names) > 4 else "")
+    few = x if together else jax.tree.map(lambda leaf: leaf[:32], x)
+    params = moved(made.params)
+
+    @partial(jax.jit, static_argnums=2)
+    def run(state: PyTree, x: PyTree, training: bool) -> tuple[PyTree, PyTree]:
+        return made.run(params, state, x, training)
+
+    outputs, kept = run(made.state, few, False)
+    in_training, state = run(made.state, few, True)
+    differ = not _same(in_training, outputs)
+    if together:
+        alone = _same(kept, made.state)
+    else:
+        repeated = run(made.state, _twice(few), False)[0]
+        alone = _same(_first_half(repeated), _first_half(outputs))
+    if alone and not differ and batch_stats in (None, "frozen"):
+        return _frozen_network(made)
     if batch_stats not in CHOICES:
         raise ValueError(
             f"The network keeps batch statistics ({listed}), but `batch_stats` is "
@@ -101,28 +144,33 @@ def settle(made: Bridged, x: PyTree, batch_stats: str | None) -> Network:
             "trained network; `batch_stats='per_draw'` computes them from the training rows for "
             "each draw of the weights. The posteriors differ, so there is no default."
         )
-    few = jax.tree.map(lambda leaf: leaf[:32], x)
-    if batch_stats == "frozen":
-        if not made.given:
-            raise ValueError(
-                f"`batch_stats='frozen'` needs statistics to freeze ({listed}): pass the trained "
-                "network's variables as `example=`, or use `batch_stats='per_draw'`. The initial "
-                "statistics, mean 0 and variance 1, can be passed as `example=` too."
-            )
-        if _changed(made, few, False):
-            raise ValueError(
-                f"`batch_stats='frozen'`, but a call of the network changes {listed}: its own "
-                "code asks for the statistics of the batch. Switch that off with `call=`, for "
-                "instance `call={'train': False}`."
-            )
-        frozen = Partial(_frozen, made.run, made.state)
-        rebuild = Partial(_rebuild, made.rebuild, made.state)
-        return Network(made.params, frozen, frozen, rebuild, made.init)
-    if not _changed(made, few, True):
+    if batch_stats == "frozen" and not made.given:
         raise ValueError(
-            f"`batch_stats='per_draw'`, but a call of the network leaves {listed} unchanged: its "
-            "own code asks for the running averages. Change that with `call=`, for instance "
-            "`call={'train': True}`."
+            f"`batch_stats='frozen'` needs statistics to freeze ({listed}): pass the trained "
+            "network's variables as `example=`, or use `batch_stats='per_draw'`. The initial "
+            "statistics, mean 0 and variance 1, can be passed as `example=` too."
+        )
+    if not alone:
+        raise ValueError(
+            f"`batch_stats={batch_stats!r}`, but the network does not use given statistics "
+            f"({listed}): its own code asks for those of the batch, so the output for a row "
+            "depends on the other rows. Switch that off with `call=`, for instance "
+            "`call={'train': False}`."
+        )
+    if batch_stats == "frozen":
+        return _frozen_network(made)
+    if not differ:
+        raise ValueError(
+            f"`batch_stats='per_draw'`, but the outputs in training are the same as those with "
+            f"given statistics ({listed}): they are not statistics of the rows, or the network's "
+            "own code asks for the running averages. Leave `batch_stats` out, or change a flag "
+            "with `call=`, for instance `call={'train': True}`."
+        )
+    if not _same(run(state, few, False)[0], in_training):
+        raise ValueError(
+            f"`batch_stats='per_draw'`, but what a call in training leaves ({listed}) does not "
+            "give the same outputs again: it is more than the statistics of the batch, for "
+            "instance the vectors of spectral normalization. Use `batch_stats='frozen'`."
         )
     return Network(
         made.params,

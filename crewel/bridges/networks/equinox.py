@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
@@ -83,6 +84,18 @@ def _fresh(leaf: Any) -> Any:
     return jnp.ones_like(leaf) if leaf.dtype == bool else jnp.zeros_like(leaf)
 
 
+def _is_unset(leaf: Any) -> bool:
+    """Whether a flag or a count of BatchNorm says that no batch was seen yet."""
+    return not jnp.issubdtype(leaf.dtype, jnp.inexact) and bool((leaf == _fresh(leaf)).all())
+
+
+def _held(norms: list[Any], state: Any) -> list[Any]:
+    """What BatchNorm layers keep: averages, and a flag or a count of batches."""
+    import equinox as eqx
+
+    return jax.tree.leaves([state.get(index) for index in _layers(norms, eqx.nn.StateIndex)])
+
+
 @dataclass(frozen=True)
 class _Run:
     merge: _Merge
@@ -98,11 +111,12 @@ class _Run:
         rows = jax.tree.leaves(x)[0].shape[0]
         keys = None if key is None else jax.random.split(key, rows)
         axis = None
-        if training:
-            norms = _layers(module, eqx.nn.BatchNorm)
-            (axis,) = {layer.axis_name for layer in norms}
+        norms = _layers(module, eqx.nn.BatchNorm) if training else []
+        if norms:
+            axis = norms[0].axis_name
             module = _switch(module, eqx.nn.BatchNorm, False)
-            state = jax.tree.map(_fresh, state)
+            for index in _layers(norms, eqx.nn.StateIndex):
+                state = state.set(index, jax.tree.map(_fresh, state.get(index)))
 
         def row(x: PyTree, key: Key | None, state: PyTree):
             keywords = dict(self.call) | ({} if key is None else {"key": key})
@@ -146,6 +160,8 @@ def bridge(
 
     Raises:
         TypeError: the module keeps state, but comes without it.
+        ValueError: BatchNorm layers name several axes; or the outputs depend on random numbers
+            although dropout is off.
     """
     import equinox as eqx
 
@@ -158,16 +174,27 @@ def bridge(
             "This Equinox module keeps state, for example batch statistics. Wrap the pair "
             "`(module, state)`: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
         )
+    norms = _layers(module, eqx.nn.BatchNorm)
+    names = sorted({str(norm.axis_name) for norm in norms})
+    if len(names) > 1:
+        raise ValueError(
+            f"The BatchNorm layers of this Equinox module name several axes, {names}. The rows of "
+            "a batch are one axis: give all layers the same `axis_name`."
+        )
     module = eqx.nn.inference_mode(module)
     if dropout is not None:
         module = _switch(module, eqx.nn.Dropout, False)
     params, others, static = _split(module)
     merge = _Merge(Static(static), Static(jax.tree.structure(params)), tuple(_keys(params)))
+    run = _Run(merge, state is not None, tuple(call.items()))
+    nested = _nested(params)
+    if dropout is None:
+        dropout = needed_key(lambda key: Partial(run, others, key), nested, state, x)
     return Bridged(
-        _nested(params),
-        Partial(_Run(merge, state is not None, tuple(call.items())), others, dropout),
+        nested,
+        Partial(run, others, dropout),
         Partial(merge, others),
         init,
         state,
-        given=not any(leaf.dtype == bool and leaf for leaf in jax.tree.leaves(state)),
+        given=not any(_is_unset(leaf) for leaf in ([] if state is None else _held(norms, state))),
     )

@@ -10,6 +10,7 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
@@ -59,22 +60,24 @@ class _AsAsked:
 class _Run:
     module: Static
     call: tuple[tuple[str, Any], ...]
+    dropout: bool
 
     def __call__(
         self, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
     ) -> tuple[PyTree, PyTree]:
         from flax import linen as nn
 
-        rngs = {} if key is None else {"dropout": key}
-        with nn.intercept_methods(_AsAsked(training, key is not None)):
-            out = self.module.value.apply(
+        # Flax takes the stream `params` for all that it does not find.
+        rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
+        with nn.intercept_methods(_AsAsked(training, self.dropout)):
+            out, new = self.module.value.apply(
                 {"params": params, **state},
                 x,
                 rngs=rngs,
-                mutable=list(state) if training else False,
+                mutable=list(state),
                 **dict(self.call),
             )
-        return out if training else (out, state)
+        return out, new if training else state
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ def bridge(
         key: PRNG key for the initialization.
         call: keywords of each call.
         dropout: key of the masks, for every `Dropout`; `None` switches every one off.
+
+    Raises:
+        ValueError: the outputs depend on random numbers although dropout is off.
     """
     if network.scope is not None:
         network, bound = network.unbind()
@@ -138,9 +144,13 @@ def bridge(
     if example is not None and not given:
         shapes = jax.eval_shape(init, key)
         state = _plain(jax.jit(init)(key))[1] if set(shapes) > {"params"} else {}
+    run = _Run(*static, dropout is not None)
+    if dropout is None:
+        dropout = needed_key(lambda key: Partial(run, key), params, state, x)
+    state = _read(Partial(run, dropout), params, state, x)
     return Bridged(
         params,
-        Partial(_Run(*static), dropout),
+        Partial(run, dropout),
         Partial(_rebuild),
         Partial(_params, init),
         state,
