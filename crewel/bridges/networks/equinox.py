@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -115,6 +116,7 @@ class _Run:
         if norms:
             axis = norms[0].axis_name
             module = _switch(module, eqx.nn.BatchNorm, False)
+            state = jax.tree.map(lambda leaf: leaf, state)  # `set` invalidates the old one
             for index in _layers(norms, eqx.nn.StateIndex):
                 state = state.set(index, jax.tree.map(_fresh, state.get(index)))
 
@@ -127,6 +129,11 @@ class _Run:
         axes = (0, None if key is None else 0, None)
         out, after = jax.vmap(row, axes, (0, None), axis_name=axis)(x, keys, state)
         return out, after if self.stateful else state
+
+
+def _takes_key(module: Any) -> bool:
+    arguments = inspect.signature(module).parameters.values()
+    return any(a.name == "key" or a.kind is a.VAR_KEYWORD for a in arguments)
 
 
 def _params(make: Callable[..., PyTree], key: Key) -> Params:
@@ -160,8 +167,8 @@ def bridge(
 
     Raises:
         TypeError: the module keeps state, but comes without it.
-        ValueError: BatchNorm layers name several axes; or the outputs depend on random numbers
-            although dropout is off.
+        ValueError: BatchNorm layers name several axes; `dropout` is given, but the call takes no
+            key; or it is not given, and the outputs depend on random numbers.
     """
     import equinox as eqx
 
@@ -180,6 +187,11 @@ def bridge(
         raise ValueError(
             f"The BatchNorm layers of this Equinox module name several axes, {names}. The rows of "
             "a batch are one axis: give all layers the same `axis_name`."
+        )
+    if dropout is not None and not _takes_key(module):
+        raise ValueError(
+            "`dropout` is given, but the module's `__call__` takes no `key`. Add that argument and "
+            "pass it to the dropout layers, or leave `dropout` out."
         )
     module = eqx.nn.inference_mode(module)
     if dropout is not None:

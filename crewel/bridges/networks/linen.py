@@ -100,6 +100,13 @@ def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
     return variables["params"], {k: v for k, v in variables.items() if k != "params"}
 
 
+def _read(run: Partial, params: Params, state: dict[str, Any], x: PyTree) -> dict[str, Any]:
+    """The collections without those that `sow` appends to: these are only written."""
+    after = jax.eval_shape(lambda params: run(params, state, x, True)[1], params)
+    form = {name: jax.tree.structure(held) for name, held in after.items()}
+    return {n: held for n, held in state.items() if form.get(n) == jax.tree.structure(held)}
+
+
 def _params(init: Callable[..., PyTree], key: Key) -> Params:
     return _plain(init(key))[0]
 
