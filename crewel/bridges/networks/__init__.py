@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from crewel.bridges import NETWORKS, load
 from crewel.bridges.networks.randomness import agree
 from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.trees import named_leaves
 
 
 class Bridged(NamedTuple):
@@ -141,6 +142,7 @@ def _require_runs(
     try:
         jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
     except Exception as error:
+        _require_arrays(made.params, error)
         if not jax.tree.leaves(made.params):
             raise ValueError(
                 "The network has no parameters to sample, and fails without them. Check `example=`."
@@ -151,6 +153,15 @@ def _require_runs(
                 "`apply(params, x) -> outputs`. Pass `lambda params, x: network(x, params)`."
             ) from error
         raise
+
+
+def _require_arrays(params: Params, cause: Exception) -> None:
+    for path, leaf in named_leaves(params).items():
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, float | int)):
+            raise TypeError(
+                f"`example` holds `{path}`, a {type(leaf).__name__}; parameters are arrays. Keep "
+                "everything else in the function (`equinox.partition` takes a module apart)."
+            ) from cause
 
 
 def _is_swapped(

@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from crewel.bridges.networks import Bridged, is_initializer
 from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
-from crewel.core.trees import Static, by_value
+from crewel.core.trees import Static, by_value, named_leaves
 
 
 def _split(module: Any) -> tuple[Any, Any, Any]:
@@ -131,6 +131,25 @@ class _Run:
         return out, after if self.stateful else state
 
 
+def _refuse_aliases(module: Any) -> None:
+    """Refuse an array at two places: to Equinox, these are two parameters.
+
+    Raises:
+        ValueError: there is one; the message names the places.
+    """
+    import equinox as eqx
+
+    seen: dict[int, str] = {}
+    for path, leaf in named_leaves(eqx.filter(module, eqx.is_inexact_array)).items():
+        if id(leaf) in seen:
+            raise ValueError(
+                f"`{seen[id(leaf)]}` and `{path}` are the same array in this Equinox module, which "
+                "makes two parameters of it, each with a prior. Tie them with `eqx.nn.Shared`, or "
+                "give each an array of its own."
+            )
+        seen[id(leaf)] = path
+
+
 def _takes_key(module: Any) -> bool:
     arguments = inspect.signature(module).parameters.values()
     return any(a.name == "key" or a.kind is a.VAR_KEYWORD for a in arguments)
@@ -193,6 +212,7 @@ def bridge(
             "`dropout` is given, but the module's `__call__` takes no `key`. Add that argument and "
             "pass it to the dropout layers, or leave `dropout` out."
         )
+    _refuse_aliases(module)
     module = eqx.nn.inference_mode(module)
     if dropout is not None:
         module = _switch(module, eqx.nn.Dropout, False)

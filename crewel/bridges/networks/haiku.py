@@ -135,7 +135,16 @@ def bridge(
     params, state = made if isinstance(made, tuple) else (made, fresh)
     run, averages = _Run(Static(network.apply), stateful, takes_rng, keywords), _averages(fresh)
     if dropout is None:
-        dropout = needed_key(lambda key: Partial(run, averages, key), params, state, x)
+        try:
+            dropout = needed_key(lambda key: Partial(run, averages, key), params, state, x)
+        except Exception as error:
+            if takes_rng or type(error).__name__ != "MissingRNGError":
+                raise
+            raise ValueError(
+                "The network asks for a key in each call, and `hk.without_apply_rng` gives it "
+                "none. Leave `hk.without_apply_rng` out: a key without effect on the outputs is "
+                "then given, and `dropout=key` fixes random numbers that have one."
+            ) from error
     return Bridged(
         params,
         Partial(run, averages, dropout),
