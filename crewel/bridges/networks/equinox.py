@@ -48,6 +48,11 @@ def _nested(module: Any) -> dict[Any, Any]:
     return tree
 
 
+def _copy(state: Any) -> Any:
+    """The same state in an object of its own: whoever sets a value makes an object useless."""
+    return jax.tree.map(lambda leaf: leaf, state)
+
+
 @dataclass(frozen=True)
 class _Merge:
     """Put parameters into the module."""
@@ -62,7 +67,7 @@ class _Merge:
         leaves = [reduce(getitem, path, params) for path in self.keys]
         module = jax.tree.unflatten(self.structure.value, leaves)
         module = eqx.combine(module, others, self.static.value)
-        return module if state is None else (module, state)
+        return module if state is None else (module, _copy(state))
 
 
 def _layers(module: Any, kind: Any) -> list[Any]:
@@ -116,7 +121,7 @@ class _Run:
         if norms:
             axis = norms[0].axis_name
             module = _switch(module, eqx.nn.BatchNorm, False)
-            state = jax.tree.map(lambda leaf: leaf, state)  # `set` invalidates the old one
+            state = _copy(state)
             for index in _layers(norms, eqx.nn.StateIndex):
                 state = state.set(index, jax.tree.map(_fresh, state.get(index)))
 
@@ -195,6 +200,7 @@ def bridge(
     if init is None and example is not None:
         network = example
     module, state = network if isinstance(network, tuple) else (network, None)
+    state = _copy(state)
     if state is None and _layers(module, eqx.nn.StateIndex):
         raise TypeError(
             "This Equinox module keeps state, for example batch statistics. Wrap the pair "
