@@ -40,7 +40,9 @@ def test_a_function_without_parameters_says_what_it_needs():
     with pytest.raises(ValueError, match="no parameters to sample"):
         cw.wrap(lambda p, x: x[:, 0], x, y, likelihood="gaussian", example={})
     named = {"w": weights()["w1"], "activation": "tanh"}
-    with pytest.raises(TypeError, match="`example` holds `activation`, a str; parameters are arrays"):
+    with pytest.raises(
+        TypeError, match="`example` holds `activation`, a str; parameters are arrays"
+    ):
         cw.wrap(lambda p, x: x @ p["w"], x, y, likelihood="gaussian", example=named)
     with pytest.raises(TypeError, match="`init` must be.*it takes \\['a', 'b', 'c'\\]"):
         cw.wrap((lambda a, b, c: None, plain), x, y, likelihood="gaussian")

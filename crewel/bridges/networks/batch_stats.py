@@ -87,10 +87,37 @@ def _first_half(outputs: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: leaf[: max(1, len(leaf) // 2)], outputs)
 
 
-def _frozen_network(made: Bridged) -> Network:
-    frozen = Partial(_frozen, made.run, made.state)
-    rebuild = Partial(_rebuild, made.rebuild, made.state)
-    return Network(made.params, frozen, frozen, rebuild, made.init)
+class _Behaviour(NamedTuple):
+    """What calls of a network do with its state.
+
+    Attributes:
+        differs: whether outputs in training differ from those with the given state.
+        obeys: whether, outside training, the output for a row depends on that row and the state.
+        repeats: whether the state that a call in training leaves gives its outputs again.
+    """
+
+    differs: bool
+    obeys: bool
+    repeats: bool
+
+
+def _observe(made: Bridged, x: PyTree, together: bool) -> _Behaviour:
+    params = moved(made.params)
+    few = x if together else jax.tree.map(lambda leaf: leaf[:8], x)
+
+    @partial(jax.jit, static_argnums=2)
+    def run(state: PyTree, x: PyTree, training: bool) -> tuple[PyTree, PyTree]:
+        return made.run(params, state, x, training)
+
+    given, kept = run(made.state, few, False)
+    trained, left = run(made.state, few, True)
+    again = run(left, few, False)[0]
+    if together:
+        obeys = jax.tree.all(jax.tree.map(np.array_equal, kept, made.state))
+    else:
+        repeated = run(made.state, _twice(few), False)[0]
+        obeys = _same(_first_half(repeated), _first_half(given))
+    return _Behaviour(not _same(trained, given), obeys, _same(again, trained))
 
 
 def settle(made: Bridged, x: PyTree, batch_stats: str | None, *, together: bool = False) -> Network:
@@ -112,31 +139,30 @@ def settle(made: Bridged, x: PyTree, batch_stats: str | None, *, together: bool 
         ValueError: the choice is missing or not needed, or the network does not obey it.
     """
     names = leaf_paths(made.state)
-    if not names:
-        if batch_stats is not None:
-            raise ValueError(
-                f"`batch_stats` is {batch_stats!r}, but this network has no batch statistics. "
-                "Leave it out."
-            )
-        return _frozen_network(made)
+    if not names and batch_stats is not None:
+        raise ValueError(
+            f"`batch_stats` is {batch_stats!r}, but this network has no batch statistics. "
+            "Leave it out."
+        )
+    if names and _chosen(made, _observe(made, x, together), batch_stats, names) == "per_draw":
+        return Network(
+            made.params,
+            Partial(_training, made.run, made.state),
+            Partial(_per_draw, made.run, made.state, x),
+            Partial(_rebuild_per_draw, made.rebuild, made.run, made.state, x),
+            made.init,
+        )
+    frozen = Partial(_frozen, made.run, made.state)
+    return Network(
+        made.params, frozen, frozen, Partial(_rebuild, made.rebuild, made.state), made.init
+    )
+
+
+def _chosen(made: Bridged, behaviour: _Behaviour, batch_stats: str | None, names: list[str]) -> str:
+    """The choice, which must be one that the network obeys; `"frozen"` where none is needed."""
     listed = ", ".join(f"`{name}`" for name in names[:4]) + (" ..." if len(names) > 4 else "")
-    few = x if together else jax.tree.map(lambda leaf: leaf[:32], x)
-    params = moved(made.params)
-
-    @partial(jax.jit, static_argnums=2)
-    def run(state: PyTree, x: PyTree, training: bool) -> tuple[PyTree, PyTree]:
-        return made.run(params, state, x, training)
-
-    outputs, kept = run(made.state, few, False)
-    in_training, state = run(made.state, few, True)
-    differ = not _same(in_training, outputs)
-    if together:
-        alone = _same(kept, made.state)
-    else:
-        repeated = run(made.state, _twice(few), False)[0]
-        alone = _same(_first_half(repeated), _first_half(outputs))
-    if alone and not differ and batch_stats in (None, "frozen"):
-        return _frozen_network(made)
+    if behaviour.obeys and not behaviour.differs and batch_stats in (None, "frozen"):
+        return "frozen"
     if batch_stats not in CHOICES:
         raise ValueError(
             f"The network keeps batch statistics ({listed}), but `batch_stats` is "
@@ -150,32 +176,24 @@ def settle(made: Bridged, x: PyTree, batch_stats: str | None, *, together: bool 
             "network's variables as `example=`, or use `batch_stats='per_draw'`. The initial "
             "statistics, mean 0 and variance 1, can be passed as `example=` too."
         )
-    if not alone:
+    if not behaviour.obeys:
         raise ValueError(
             f"`batch_stats={batch_stats!r}`, but the network does not use given statistics "
             f"({listed}): its own code asks for those of the batch, so the output for a row "
             "depends on the other rows. Switch that off with `call=`, for instance "
             "`call={'train': False}`."
         )
-    if batch_stats == "frozen":
-        return _frozen_network(made)
-    if not differ:
+    if batch_stats == "per_draw" and not behaviour.differs:
         raise ValueError(
-            f"`batch_stats='per_draw'`, but the outputs in training are the same as those with "
+            "`batch_stats='per_draw'`, but the outputs in training are the same as those with "
             f"given statistics ({listed}): they are not statistics of the rows, or the network's "
             "own code asks for the running averages. Leave `batch_stats` out, or change a flag "
             "with `call=`, for instance `call={'train': True}`."
         )
-    if not _same(run(state, few, False)[0], in_training):
+    if batch_stats == "per_draw" and not behaviour.repeats:
         raise ValueError(
             f"`batch_stats='per_draw'`, but what a call in training leaves ({listed}) does not "
             "give the same outputs again: it is more than the statistics of the batch, for "
             "instance the vectors of spectral normalization. Use `batch_stats='frozen'`."
         )
-    return Network(
-        made.params,
-        Partial(_training, made.run, made.state),
-        Partial(_per_draw, made.run, made.state, x),
-        Partial(_rebuild_per_draw, made.rebuild, made.run, made.state, x),
-        made.init,
-    )
+    return batch_stats
