@@ -154,7 +154,9 @@ def noise_in_nnx():
 
 
 @pytest.mark.parametrize(
-    "network", [noise_in_nnx(), noise_in_linen(), haiku_rnn(hk.GRU, 1.0)], ids=type
+    "network",
+    [noise_in_nnx(), noise_in_linen(), haiku_rnn(hk.GRU, 1.0)],
+    ids=["nnx", "linen", "haiku"],
 )
 def test_random_numbers_with_an_effect_are_refused_or_fixed(network):
     x, y = sequences()

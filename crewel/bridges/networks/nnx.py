@@ -50,9 +50,9 @@ class _Merge:
         if key is not None:
             streams = _streams(module)
             keys: dict[str, Any] = dict.fromkeys((stream.tag for stream in streams), key)
-            # Layers that are stacked for a scan have a key each.
-            stacked = any(stream.key.shape for stream in streams)
-            nnx.reseed(module, **({"policy": "match_shape"} if stacked else {}), **keys)
+            if any(stream.key.shape for stream in streams):  # layers stacked for a scan: a key each
+                keys["policy"] = "match_shape"
+            nnx.reseed(module, **keys)
         return module
 
 
