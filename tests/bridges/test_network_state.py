@@ -155,6 +155,16 @@ def test_statistics_per_draw_must_give_the_training_outputs_again():
     check_by_hand(model, x, y, predict)
 
 
+def test_outputs_that_are_constant_do_not_hide_batch_statistics():
+    module = nnx.Sequential(
+        nnx.Linear(INPUTS, HIDDEN, rngs=nnx.Rngs(0)),
+        nnx.BatchNorm(HIDDEN, rngs=nnx.Rngs(0)),
+        lambda h: jnp.minimum(nnx.relu(h).sum(1) - 1e6, -1e6),
+    )
+    with pytest.raises(ValueError, match="Choose: `batch_stats='frozen'`"):
+        wrap_linen(module)
+
+
 class TwoAxes(eqx.Module):
     norms: list[eqx.nn.BatchNorm]
 

@@ -18,7 +18,7 @@ from crewel.core.protocol import Key, Params, PyTree
 Run = Callable[..., tuple[PyTree, PyTree]]  # `run` of `Bridged`
 
 
-def moved(params: Params) -> Params:
+def moved(params: Params, key: Key) -> Params:
     """Parameters with noise added: a layer of zeros would hide what comes before it."""
 
     def move(key: Key, leaf: jax.Array) -> jax.Array:
@@ -27,7 +27,7 @@ def moved(params: Params) -> Params:
         return leaf + noise.astype(jnp.result_type(leaf))
 
     leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(jax.random.key(1), len(leaves))
+    keys = jax.random.split(key, len(leaves))
     return jax.tree.unflatten(structure, list(map(move, keys, leaves)))
 
 
@@ -40,16 +40,20 @@ def agree(with_key: Callable[[Key], Run], params: Params, state: PyTree, x: PyTr
         state: its state.
         x: a few rows.
     """
+    keys = jax.random.split(jax.random.key(0), 3)
 
     @jax.jit
-    def outputs(params: Params, keys: Key) -> list[jax.Array]:
-        return jax.lax.map(
-            lambda key: jax.tree.leaves(with_key(key)(params, state, x, False)[0]), keys
-        )
+    def outputs(params: Params) -> list[jax.Array]:
+        def at(key: Key) -> list[jax.Array]:
+            there = moved(params, key)
+            return jax.lax.map(
+                lambda key: jax.tree.leaves(with_key(key)(there, state, x, False)[0]), keys
+            )
 
-    found = outputs(moved(params), jax.random.split(jax.random.key(0), 4))
+        return jax.lax.map(at, keys)  # each leaf: (parameters, key, ...)
+
     # NaN is equal to itself here
-    return all(bool(((leaf == leaf[:1]) | (leaf != leaf)).all()) for leaf in found)
+    return all(bool(((a == a[:, :1]) | (a != a)).all()) for a in outputs(params))
 
 
 def needed_key(
