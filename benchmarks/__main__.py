@@ -5,7 +5,15 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("steady_state", "placement", "first_call", "memory", "minibatch", "against_bayeux")
+ALL = (
+    "steady_state",
+    "gradients",
+    "placement",
+    "first_call",
+    "memory",
+    "minibatch",
+    "against_bayeux",
+)
 
 for name in sys.argv[1:] or ALL:
     module = importlib.import_module(f"benchmarks.{name}")
