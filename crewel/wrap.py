@@ -134,7 +134,8 @@ def wrap(
 
     few = x if together else jax.tree.map(lambda leaf: leaf[:8], x)
     keywords = {"example": example, "key": key, "call": call, "dropout": _masks(dropout)}
-    net = statistics.settle(_bridged(network, few, combine, keywords), x, batch_stats)
+    bridged = _bridged(network, few, combine, keywords)
+    net = statistics.settle(bridged, x, batch_stats, together=together)
     slots = Layout.of(net.params, tuple(latents))
     net = subset.select(net, bayesian, _shapes(slots.join(net.params, {})), few)
     validation.parameters(slots.join(net.params, {}))
