@@ -123,25 +123,47 @@ def _dot_general(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any]
 
 
 def _gather(eqn: JaxprEqn, values: Sequence[Value], rows: int) -> list[Any] | None:
-    """One of a few values per row, such as the log probability of a class, without a scatter."""
     operand, index = values
+    if operand.of_row and index.of_row:
+        return _picked(eqn, operand.array, index.array, rows)
+    return _selected(eqn, operand.array, index.array, rows) if operand.of_row else None
+
+
+def _selected(eqn: JaxprEqn, array: Any, index: Any, rows: int) -> list[Any]:
+    """The same places of every row, such as some of its features."""
+    params = eqn.params
+    dims = params["dimension_numbers"]
+    offset = (*dims.offset_dims, len(_shapes(eqn.outvars)[0]))
+    made = lax.gather(
+        array,
+        index,
+        dims._replace(offset_dims=offset),
+        (*params["slice_sizes"], rows),
+        unique_indices=params["unique_indices"],
+        indices_are_sorted=params["indices_are_sorted"],
+        mode=params["mode"],
+        fill_value=params["fill_value"],
+    )
+    return [made]
+
+
+def _picked(eqn: JaxprEqn, array: Any, index: Any, rows: int) -> list[Any] | None:
+    """One of a few values per row, such as the log probability of a class, without a scatter."""
     shape, params = _shapes(eqn.invars)[0], eqn.params
     wide = [axis for axis, size in enumerate(shape) if size > 1]
-    one = operand.of_row and index.of_row and math.prod(_shapes(eqn.outvars)[0]) == 1
-    if not one or len(wide) != 1 or params["dimension_numbers"].start_index_map != tuple(wide):
+    one = len(wide) == 1 and math.prod(_shapes(eqn.outvars)[0]) == 1
+    if not one or params["dimension_numbers"].start_index_map != tuple(wide):
         return None
     number = shape[wide[0]]
-    mode, clip = params["mode"], lax.GatherScatterMode.CLIP
-    if number > _FEW or not jnp.issubdtype(operand.array.dtype, jnp.floating):
+    if number > _FEW or not jnp.issubdtype(array.dtype, jnp.floating):
         return None
-    places = index.array.reshape(rows)
-    places = jnp.clip(places, 0, number - 1) if mode == clip else places
-    array = operand.array.reshape(number, rows)
-    mask = jnp.arange(number, dtype=places.dtype)[:, None] == places
-    made = jnp.where(mask, array, 0).sum(0)
-    if mode == lax.GatherScatterMode.FILL_OR_DROP:
-        fill = params["fill_value"]
-        fill = jnp.nan if fill is None else fill
+    places = index.reshape(rows)
+    if params["mode"] == lax.GatherScatterMode.CLIP:
+        places = jnp.clip(places, 0, number - 1)
+    chosen = jnp.arange(number, dtype=places.dtype)[:, None] == places
+    made = jnp.where(chosen, array.reshape(number, rows), 0).sum(0)
+    if params["mode"] == lax.GatherScatterMode.FILL_OR_DROP:
+        fill = jnp.nan if params["fill_value"] is None else params["fill_value"]
         made = jnp.where((places >= 0) & (places < number), made, fill)
     return [made.reshape(*_shapes(eqn.outvars)[0], rows)]
 
