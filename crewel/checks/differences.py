@@ -26,6 +26,7 @@ from crewel.core.trees import leaf_paths
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # multiples of a direction, whose entries are about one
 TOLERANCE = 1e-3  # relative
 MAX_DIRECTIONS = 16
+ROWS = 64  # rows of data, at most: the derivative is the same function on all
 
 
 def _directions(context: Context, position: Position) -> tuple[list[tuple[str, ...]], list[Any]]:
@@ -91,7 +92,11 @@ def gradient(context: Context) -> Check:
     """The gradient of the log density agrees with finite differences."""
     cost = 2 * len(STEPS) + 1
     most = min(MAX_DIRECTIONS, len(leaf_paths(context.position)))
-    count = context.affordable(cost * most) // cost
+    target = context.on_rows(ROWS)
+    if target is context.target:
+        target = context.small
+    share = target.num_rows / context.small.num_rows
+    count = int(context.affordable(cost * most * share) / (cost * share))
     if count == 0:
         return skipped(TOO_SLOW)
     position = context.generic_position
@@ -101,12 +106,13 @@ def gradient(context: Context) -> Check:
     floats, trouble = "float64", ""
     try:
         with precision(double=True):
-            target, start, ways = widen((context.small, position, directions))
-            measured = _differences(target, start, ways, STEPS)
+            wide, start, ways = widen((target, position, directions))
+            measured = _differences(wide, start, ways, STEPS)
     except Exception as error:  # some models run in single precision only
         floats, trouble = "float32", f" The model does not run in float64: {explain(error)}"
-        measured = _differences(context.small, position, directions, STEPS[:3])
-    how = ", ".join(filter(None, (floats, context.few)))
+        measured = _differences(target, position, directions, STEPS[:3])
+    few = target.num_rows < context.num_data
+    how = floats + (f", on {target.num_rows} of {context.num_data:,} rows" if few else "")
     return _judge([paths[i] for i in chosen], *measured, how, trouble)
 
 

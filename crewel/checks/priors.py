@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.evaluate import parts
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
@@ -188,7 +188,7 @@ def tails(context: Context) -> Check:
         return skipped("Every leaf has its own proper prior.")
     target, cost = context.small, 2 * len(FAR)
     paths = leaf_paths(context.position)
-    count = context.affordable(cost * min(LEAVES, len(paths))) // cost
+    count = int(context.affordable(cost * min(LEAVES, len(paths))) / cost)
     if count == 0:
         return skipped(TOO_SLOW)
     position = context.generic_position

@@ -10,7 +10,7 @@ import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from crewel.checks.lines import Line, is_library, of_equation
-from crewel.core.jaxprs import Rule, bind, called, interpret
+from crewel.core.jaxprs import Body, Rule, bind, bodies, called, interpret
 
 
 class Op(NamedTuple):
@@ -109,6 +109,19 @@ def used_inputs(flat: Flat) -> list[bool]:
         if needed.intersection(op.outputs):
             needed.update(op.inputs)
     return [number in needed for number in flat.inputs]
+
+
+def is_opaque(flat: Flat) -> bool:
+    """Whether an operation may do something else in a batch: a callback, or a rule of the user."""
+
+    def opaque(eqn: JaxprEqn) -> bool:
+        name = eqn.primitive.name
+        inner = [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
+        return any(word in name for word in ("callback", "custom_vmap", "ffi")) or any(
+            opaque(one) for body in inner for one in body.jaxpr.eqns
+        )
+
+    return any(opaque(op.eqn) for op in flat.ops)
 
 
 class Origin(NamedTuple):

@@ -102,6 +102,16 @@ def _evaluate(target: Target, positions: Position, test_point: Params) -> Start:
     return Start(strong(positions), values[1:], finite, values[0])
 
 
+def propose(
+    target: Target, sampler: Callable[[Key], Params] | None, key: Key, test_point: Params
+) -> Position:
+    """One position drawn by `sampler`, or uniformly."""
+    inverse = target.transform.inverse
+    if sampler is None:
+        return uniform(key, jax.eval_shape(inverse, test_point))
+    return inverse(sampler(key))
+
+
 def _draw(
     _: None,
     target: Target,
@@ -109,14 +119,8 @@ def _draw(
     keys: Key,
     test_point: Params,
 ) -> Start:
-    inverse = target.transform.inverse
-
-    def propose(key: Key) -> Position:
-        if sampler is None:
-            return uniform(key, jax.eval_shape(inverse, test_point))
-        return inverse(sampler(key))
-
-    return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)
+    positions = jax.lax.map(lambda key: propose(target, sampler, key, test_point), keys)
+    return _evaluate(target, strong(positions), test_point)
 
 
 def _given(_: None, target: Target, params: Params, test_point: Params) -> Start:
