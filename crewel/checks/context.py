@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from crewel.checks import drawn
-from crewel.checks.evaluate import compiled, gradient, gradient_seconds, inverse
-from crewel.checks.implied import under_prior
+from crewel.checks.evaluate import compiled, gradient, gradient_seconds, inverse, take
+from crewel.checks.implied import prior_draws, under_prior
 from crewel.core.compiling import quickly
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
@@ -25,6 +25,7 @@ from crewel.priors.table import described
 from crewel.run import initial
 from crewel.run.call import Call
 
+DRAWS = 32  # draws from the prior
 ROWS = 512  # rows of the subsample that is used if all rows would take too long
 SLOW = 0.02  # seconds that one gradient on all rows may take: checks need about 100
 BUDGET = 4.0  # seconds that one check may spend on evaluations
@@ -69,6 +70,10 @@ class Context:
         """A PRNG key for one use, different from the keys of the chains."""
         return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
 
+    def rng(self, use: int) -> np.random.Generator:
+        """Random numbers on the host for one use."""
+        return np.random.default_rng(np.asarray(jax.random.key_data(self.random(use))).ravel())
+
     def keys(self, use: int, number: int) -> Key:
         """PRNG keys for one use, of a generator that is quick to compile."""
         seed = int(np.asarray(jax.random.key_data(self.random(use))).ravel()[-1])
@@ -87,9 +92,8 @@ class Context:
     def subset(self, rows: int) -> Target:
         """The density on `rows` random rows, each counted once."""
         number = self.target.num_data
-        seed = np.asarray(jax.random.key_data(self.random(0))).ravel()
-        chosen = np.sort(np.random.default_rng(seed).permutation(number)[:rows])
-        return self.target.exactly(jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
+        chosen = np.sort(self.rng(0).permutation(number)[:rows])
+        return self.target.exactly(take(self.model.data, chosen))
 
     @cached_property
     def _small(self) -> tuple[Target, float]:
@@ -126,20 +130,26 @@ class Context:
     @cached_property
     def few_rows(self) -> Data:
         """Random rows of the data, at most 64; the model must hold its data."""
-        seed = np.asarray(jax.random.key_data(self.random(8))).ravel()
-        order = np.random.default_rng(seed).permutation(self.num_data)
-        chosen = np.sort(order[:64])
-        return jax.tree.map(lambda leaf: leaf[chosen], self.model.data)
+        return take(self.model.data, np.sort(self.rng(8).permutation(self.num_data)[:64]))
 
     @cached_property
     def implied(self) -> dict[str, Any] | None:
         """What the prior implies at `few_rows`, see `implied.under_prior`; `None` if unknown."""
-        predictive, prior = self.model.predictive, self.model.initializers.get("prior")
-        if not isinstance(predictive, NetworkPredictive) or prior is None:
+        predictive = self.model.predictive
+        if not isinstance(predictive, NetworkPredictive) or self.prior_draws is None:
             return None
-        args = predictive, prior, self.keys(9, 32), self.few_rows["x"]
+        args = predictive, self.prior_draws, self.keys(10, DRAWS), self.few_rows["x"]
         with quickly():
-            return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
+            return jax.tree.map(np.asarray, compiled(under_prior, None, *args)(*args))
+
+    @cached_property
+    def prior_draws(self) -> Params | None:
+        """Draws from the prior, leaves `(draw, ...)`; `None` if it cannot be drawn from."""
+        prior, table = self.model.initializers.get("prior"), self.model.priors
+        if prior is None or table is None:
+            return None
+        keys, rng = self.keys(9, DRAWS), self.rng(9)
+        return prior_draws(table, prior, self.model.test_point, keys, rng)
 
     @property
     def few(self) -> str:
@@ -206,8 +216,7 @@ class Context:
 
     def normal(self, use: int, like: PyTree, *batch: int) -> PyTree:
         """Standard normal numbers with the shapes and types of `like`, fixed for each `use`."""
-        seed = np.asarray(jax.random.key_data(self.random(use))).ravel()
-        rng = np.random.default_rng(seed)
+        rng = self.rng(use)
 
         def one(leaf: jax.Array) -> np.ndarray:
             return rng.standard_normal((*batch, *leaf.shape), np.float32).astype(leaf.dtype)

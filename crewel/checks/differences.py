@@ -26,7 +26,7 @@ from crewel.core.trees import leaf_paths
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # multiples of a direction, whose entries are about one
 TOLERANCE = 1e-3  # relative
 MAX_DIRECTIONS = 16
-ROWS = 64  # rows of data, at most: the derivative is the same function on all
+ROWS = 16  # rows of data, at most: the derivative is the same function on all
 
 
 def _directions(context: Context, position: Position) -> tuple[list[tuple[str, ...]], list[Any]]:

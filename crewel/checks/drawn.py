@@ -45,7 +45,7 @@ def attempts(model: ModelLike, target: Target, way: str, keys: Key, first: int) 
     numbers = np.arange(first, first + max(1, DRAWN // len(keys)))
     args = target, model.initializers.get(way), keys, model.test_point, numbers
     with quickly():
-        return jax.tree.map(np.asarray, compiled(_attempts, *args)(*args))
+        return jax.tree.map(np.asarray, compiled(_attempts, None, *args)(*args))
 
 
 def density(target: Target, positions: Position, *index: int) -> float:

@@ -26,7 +26,6 @@ from crewel.posterior.predict import NetworkPredictive
 LARGE = 10.0  # typical size of a column, above which it is unusual
 SMALL = 1e-2  # the same, below which it is
 FAR = 10.0  # distance of a column from zero, in its standard deviations
-DRAWS = 32  # draws from the prior
 STEP = 1e-3  # standard deviations by which inputs are moved to see a slope
 LITTLE = 0.05  # share of the function's variation, below which it hardly depends on something
 WORSE = 5.0  # factor by which standardized inputs must be better
@@ -43,8 +42,8 @@ class _Unusual(NamedTuple):
 def sizes(context: Context) -> Check:
     """The columns of `x` are of a size at which the network, under its prior, uses all of them."""
     predictive, data = context.model.predictive, context.model.data
-    prior = context.model.initializers.get("prior")
-    if not isinstance(predictive, NetworkPredictive) or prior is None:
+    draws = context.prior_draws
+    if not isinstance(predictive, NetworkPredictive) or draws is None:
         return skipped("The model does not predict `y` from rows of `x`, or has no prior to draw.")
     if are_together(data) or context.num_data < 8:
         return skipped("There are too few rows.")
@@ -56,15 +55,16 @@ def sizes(context: Context) -> Check:
     unusual = [_unusual(feature.columns) for feature in found]
     if not any(one.large.any() or one.tiny.any() for one in unusual):
         return passed(f"Columns are {_range(found)}.")
-    ratios = _ratios(context, flat, prior, found, unusual)
+    ratios = _ratios(context, flat, draws, found, unusual)
     for reason, (text, which) in _REASONS.items():
         raw, standardized = ratios.get(reason, (1.0, 1.0))
         if raw < LITTLE and standardized > WORSE * raw:
             chosen = [one.large | one.tiny if not which else getattr(one, which) for one in unusual]
+            sizes = _listed(predictive, x, found, chosen)
             return warned(
-                f"{_listed(predictive, x, found, chosen)}: under the prior, {text}. Standardize the columns of `x` (subtract the "
-                "mean, divide by the standard deviation), and new rows with the same two numbers; "
-                "or give the weights of these columns priors of the inverse size.",
+                f"{sizes}: under the prior, {text}. Standardize the columns of `x` (subtract the "
+                "mean, divide by the standard deviation; divide pixels by 255), and new rows in "
+                "the same way; or give the weights of these columns priors of the inverse size.",
                 **{name: np.asarray(pair) for name, pair in ratios.items()},
             )
     return passed(
@@ -94,7 +94,7 @@ def _unusual(columns: np.ndarray) -> _Unusual:
 
 
 def _ratios(
-    context: Context, flat: trace.Flat, prior: Any, found: list[Feature], unusual: list[_Unusual]
+    context: Context, flat: trace.Flat, draws: Any, found: list[Feature], unusual: list[_Unusual]
 ) -> dict[str, tuple[float, float]]:
     """How the network under its prior depends on its inputs, as they are and standardized.
 
@@ -104,8 +104,7 @@ def _ratios(
         `slope`, the change per standard deviation; `variation`, the variation itself relative to
         the outputs. Those that cannot be asked are left out.
     """
-    seed = np.asarray(jax.random.key_data(context.random(10))).ravel()
-    rng = np.random.default_rng(seed)
+    rng = context.rng(11)
     order = rng.permutation(found[0].value.shape[found[0].axis])
     usual = [~(one.large | one.tiny) for one in unusual]
     some = {"others": usual, "tiny": [one.tiny for one in unusual]}
@@ -125,22 +124,21 @@ def _ratios(
         for variant, columns in zip(variants, made, strict=True):
             variant.append(feature.replaced(columns))
     stacked = [np.stack(arrays) for arrays in zip(*variants, strict=True)]
-    outputs = _outputs(context, flat, prior, found, stacked)  # (draw, variant, row, output)
+    outputs = _outputs(context, flat, draws, found, stacked)  # (draw, variant, row, output)
     half = len(variants) // 2
     pairs = [_measured(outputs[:, part], list(some)) for part in (slice(half), slice(half, None))]
     return {name: (pairs[0][name], pairs[1][name]) for name in pairs[0]}
 
 
 def _outputs(
-    context: Context, flat: trace.Flat, prior: Any, found: list[Feature], stacked: list[np.ndarray]
+    context: Context, flat: trace.Flat, draws: Any, found: list[Feature], stacked: list[np.ndarray]
 ) -> np.ndarray:
     x = jax.tree.leaves(jax.tree.map(lambda leaf: leaf[1:], context.few_rows["x"]))
 
     @quick
-    def run(prior: Any, keys: Any, x: list[Any], stacked: list[Any]) -> jax.Array:
-        def under(key: Any) -> jax.Array:
-            params = jax.tree.leaves(prior(key))
-            given = dict(zip(flat.inputs, [*params, *x], strict=True))
+    def run(draws: Any, x: list[Any], stacked: list[Any]) -> jax.Array:
+        def under(params: Any) -> jax.Array:
+            given = dict(zip(flat.inputs, [*jax.tree.leaves(params), *x], strict=True))
 
             def on(arrays: list[Any]) -> jax.Array:
                 replaced = {f.number: a for f, a in zip(found, arrays, strict=True)}
@@ -149,9 +147,9 @@ def _outputs(
 
             return jax.lax.map(on, stacked)
 
-        return jax.lax.map(under, keys)
+        return jax.lax.map(under, draws)
 
-    return np.asarray(run(prior, context.keys(11, DRAWS), x, stacked), np.float64)
+    return np.asarray(run(draws, x, stacked), np.float64)
 
 
 def _measured(outputs: np.ndarray, some: list[str]) -> dict[str, float]:
