@@ -7,9 +7,10 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks import drawn
+from crewel.checks import drawn, trace
 from crewel.checks.evaluate import compiled, gradient, gradient_seconds, inverse, take
 from crewel.checks.implied import prior_draws, under_prior
 from crewel.core.compiling import quickly
@@ -155,6 +156,27 @@ class Context:
     def few(self) -> str:
         """The rows that `small` uses, in words; empty if it uses all."""
         return "" if self.small is self.target else f"on {ROWS} of {self.num_data:,} rows"
+
+    @cached_property
+    def flat(self) -> trace.Flat:
+        """The trace of the log density as a function of parameters and data, on `small`."""
+        target, params = self.small, self.model.test_point
+        return trace.flatten(
+            target.log_joint, *((params,) if target.data is None else (params, target.data))
+        )
+
+    @cached_property
+    def half(self) -> np.dtype | None:
+        """The 16-bit float type in which the model computes, if it does."""
+        return trace.narrowest(self.flat)
+
+    @cached_property
+    def eps(self) -> float:
+        """The rounding of the coarsest floats among parameters, data and what is computed."""
+        leaves = jax.tree.leaves((self.model.test_point, self.target.data))
+        kinds = {leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)}
+        kinds |= {self.half} if self.half else set()
+        return max(float(jnp.finfo(kind).eps) for kind in kinds)
 
     @property
     def note(self) -> str:

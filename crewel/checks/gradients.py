@@ -22,6 +22,16 @@ FAINT = 1e-5  # of the largest gradient: a smaller one may be rounding
 RATIO = 1e6  # largest over smallest gradient norm: above it no step size suits all leaves
 
 
+_WHERE = (
+    "`jnp.where(ok, f(x), 0)` does not help where `f` has no derivative: make its input safe "
+    "instead, `f(jnp.where(ok, x, 1))`."
+)
+_OVERFLOW = (
+    "float16 holds no number above 65,504, and gradients of a sum over rows are larger: compute in "
+    "bfloat16, which has the range of float32, or in float32."
+)
+
+
 def finite(context: Context) -> Check:
     """The gradient is finite at the test point and at the initial state of every chain."""
     places = [("the test point", context.position, context.test_gradient)]
@@ -37,11 +47,10 @@ def finite(context: Context) -> Check:
             kinds = f"NaN in {nan}" if nan else f"infinite in {int(np.isinf(leaf).sum())}"
             why, numbers = blame_gradient(context.small, position)
             others = f" The same holds for {names(list(bad)[1:])}." if len(bad) > 1 else ""
+            fix = _WHERE if context.half != jnp.float16 else _OVERFLOW
             return failed(
                 f"The gradient with respect to `{path}` is {kinds} of {size} entries at {where}, "
-                f"where the density is finite{context.note}.{others}{why} `jnp.where(ok, f(x), 0)` "
-                "does not help where `f` has no derivative: make its input safe instead, "
-                "`f(jnp.where(ok, x, 1))`.",
+                f"where the density is finite{context.note}.{others}{why} {fix}",
                 leaves={p: int((~np.isfinite(leaf)).sum()) for p, leaf in bad.items()},
                 **numbers,
             )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from crewel.checks.lines import Line, is_library, of_equation
 from crewel.core.jaxprs import Body, Rule, bind, bodies, called, interpret
+from crewel.core.jaxprs import equations as inside
 
 
 class Op(NamedTuple):
@@ -111,17 +113,28 @@ def used_inputs(flat: Flat) -> list[bool]:
     return [number in needed for number in flat.inputs]
 
 
-def is_opaque(flat: Flat) -> bool:
-    """Whether an operation may do something else in a batch: a callback, or a rule of the user."""
+def equations(flat: Flat) -> Iterator[JaxprEqn]:
+    """All equations of a trace, each followed by those of the loops and branches inside it."""
 
-    def opaque(eqn: JaxprEqn) -> bool:
-        name = eqn.primitive.name
-        inner = [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
-        return any(word in name for word in ("callback", "custom_vmap", "ffi")) or any(
-            opaque(one) for body in inner for one in body.jaxpr.eqns
-        )
+    def within(eqn: JaxprEqn) -> list[Body]:
+        return [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
 
-    return any(opaque(op.eqn) for op in flat.ops)
+    for op in flat.ops:
+        yield op.eqn
+        for body in within(op.eqn):
+            yield from inside(body, within)
+
+
+def narrowest(flat: Flat) -> np.dtype | None:
+    """The float type of fewer than 32 bits in which a part of a trace computes, if there is one."""
+    kinds = {var.aval.dtype for eqn in equations(flat) for var in eqn.outvars if is_half(var.aval)}
+    return max(kinds, key=lambda kind: float(jnp.finfo(kind).eps), default=None)
+
+
+def is_half(aval: Any) -> bool:
+    """Whether an abstract value is a float of fewer than 32 bits."""
+    kind = getattr(aval, "dtype", None)
+    return kind is not None and jnp.issubdtype(kind, jnp.floating) and kind.itemsize < 4
 
 
 class Origin(NamedTuple):
