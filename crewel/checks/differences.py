@@ -158,9 +158,7 @@ def _judge(
         )
     if half and not settled.any():
         return skipped(f"The model computes in {half}: rounding hides finite differences.")
-    if (
-        trouble or half
-    ) and settled.any():  # in single precision, differences may be nothing but rounding
+    if (trouble or half) and settled.any():  # the others may be nothing but rounding
         chosen = np.flatnonzero(settled)
         paths, off, size = [paths[i] for i in chosen], off[chosen], size[chosen]
     elif not settled.all():

@@ -43,7 +43,7 @@ def attempts(model: ModelLike, target: Target, way: str, keys: Key, first: int) 
         first: the first attempt.
     """
     numbers = np.arange(first, first + max(1, DRAWN // len(keys)))
-    args = target, model.initializers.get(way), keys, model.test_point, numbers
+    args = target, initial.sampler_of(model, way), keys, model.test_point, numbers
     with quickly():
         return jax.tree.map(np.asarray, compiled(_attempts, None, *args)(*args))
 

@@ -78,7 +78,12 @@ def test_minibatches_that_are_biased():
 
 
 def test_minibatches_that_are_not():
-    found = check("minibatches", regression())
+    def density(p, data):
+        return log_prior(p) + log_likelihood(p, data).sum()
+
+    found = check("minibatches", regression(log_density=density))
     assert found.status == "passed" and "Averaged over 2 batches of 10 rows" in found.message
     np.testing.assert_allclose(found.details["batches"].mean(), found.details["full"], rtol=1e-5)
+    sums = check("minibatches", regression())  # holds once rows are independent
+    assert sums.status == "passed" and "the prior plus the sum over rows" in sums.message
     assert check("minibatches", GOOD).status == "skipped"
