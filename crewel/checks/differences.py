@@ -26,7 +26,7 @@ from crewel.core.trees import leaf_paths
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # multiples of a direction, whose entries are about one
 TOLERANCE = 1e-3  # relative
-COARSE = (0.4, 0.2, 0.1)  # steps for models that compute in 16 bits, whose values are stairs
+COARSE = (0.2, 0.1, 0.05)  # steps for models that compute in 16 bits, whose values are stairs
 ROUGH = 0.2  # tolerance for them
 MAX_DIRECTIONS = 16
 ROWS = 16  # rows of data, at most: the derivative is the same function on all
@@ -68,14 +68,13 @@ def _values(
     return jax.lax.map(at, (index, distances))
 
 
-def _differences(
+def _along(
     target: Target, position: Position, directions: Position, steps: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes by the gradient, slopes by central differences, and how far the former vary.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences `(direction, step)`, and slopes behind, in the middle and ahead.
 
     Returns:
-        Slopes at the position, `(direction,)`; differences, `(direction, step)`; and the range of
-        the slopes at the two ends of each difference and in its middle, `(direction, step)`.
+        The differences, and the slopes by the gradient, `(3, direction, step)`.
     """
     count = len(jax.tree.leaves(directions)[0])
     each = np.concatenate([steps, -np.asarray(steps), [0.0]])
@@ -87,8 +86,31 @@ def _differences(
     values, slopes = (np.asarray(one, np.float64).reshape(count, -1) for one in found)
     ahead, behind = values[:, : len(steps)], values[:, len(steps) : -1]
     middle = np.broadcast_to(slopes[:, -1:], ahead.shape)
-    ends = np.stack([slopes[:, : len(steps)], slopes[:, len(steps) : -1], middle])
-    return slopes[:, -1], (ahead - behind) / (2 * np.asarray(steps)), np.ptp(ends, axis=0)
+    places = np.stack([slopes[:, len(steps) : -1], middle, slopes[:, : len(steps)]])
+    return (ahead - behind) / (2 * np.asarray(steps)), places
+
+
+def _differences(
+    target: Target, position: Position, directions: Position, steps: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slopes by the gradient, slopes by central differences, and how far the former vary.
+
+    Returns:
+        Slopes at the position, `(direction,)`; differences, `(direction, step)`; and the range of
+        the slopes at the two ends of each difference and in its middle, `(direction, step)`.
+    """
+    found, places = _along(target, position, directions, steps)
+    return places[1, :, -1], found, np.ptp(places, axis=0)
+
+
+def _coarse_differences(
+    target: Target, position: Position, directions: Position
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same over long steps: the slope is its average, and the range how well that is known."""
+    found, places = _along(target, position, directions, COARSE)
+    behind, middle, ahead = places
+    average, ends = (behind + 4 * middle + ahead) / 6, (behind + ahead) / 2
+    return average[:, -1], found, np.abs(average - ends)
 
 
 def gradient(context: Context) -> Check:
@@ -117,7 +139,7 @@ def gradient(context: Context) -> Check:
         measured = _differences(target, position, directions, STEPS[:3])
     if measured is None:
         floats = str(half)
-        measured = _differences(target, position, directions, COARSE)
+        measured = _coarse_differences(target, position, directions)
     few = target.num_rows < context.num_data
     how = floats + (f", on {target.num_rows} of {context.num_data:,} rows" if few else "")
     named = [paths[i] for i in chosen]
@@ -142,7 +164,8 @@ def _judge(
     size = np.maximum(np.abs(value), np.abs(slopes))
     settled = np.isfinite(value) & (gap <= 0.1 * size) | (size == 0)
     off = np.abs(value - slopes)
-    wrong = settled & (off > (ROUGH if half else TOLERANCE) * size + 5 * error)
+    least, unsure = (ROUGH * size, error) if half else (TOLERANCE * size, 5 * error)
+    wrong = settled & (off > least + unsure)
     numbers = {"slopes": slopes, "differences": value, "errors": error}
     if wrong.any():
         worst = int(np.argmax(np.where(wrong, off / np.maximum(size, 1e-300), -1)))
