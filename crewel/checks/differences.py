@@ -136,7 +136,8 @@ def gradient(context: Context) -> Check:
             measured = None if half else _differences(wide, start, ways, STEPS)
     except Exception as error:  # some models run in single precision only
         floats, trouble = "float32", f" The model does not run in float64: {explain(error)}"
-        measured = _differences(target, position, directions, STEPS[:3])
+        half = context.half
+        measured = None if half else _differences(target, position, directions, STEPS[:3])
     if measured is None:
         floats = str(half)
         measured = _coarse_differences(target, position, directions)

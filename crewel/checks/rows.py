@@ -184,16 +184,17 @@ def summed(context: Context) -> Check:
             "them count as one. Use `.sum()` instead of `.mean()`.",
             values=values,
         )
-    ratio = second / first if first else np.inf
-    why = (
-        "each row is compared with all rows, as in `(N, 1)` against `(N,)`"
-        if np.isclose(ratio, 5 / 3, rtol=0.05)
-        else "the contribution of a row depends on the number of rows"
-    )
-    return failed(
-        f"Rows that are repeated do not count each time: the log density of the data repeated one, "
+    text = (
+        "Rows that are repeated do not count each time: the log density of the data repeated one, "
         f"two and three times is {', '.join(map(number, values))}, and should change by equal "
-        f"steps. Probably {why}.",
+        "steps."
+    )
+    if np.isclose(second / first if first else np.inf, 5 / 3, rtol=0.05):
+        why = "Probably each row is compared with all rows, as in `(N, 1)` against `(N,)`."
+        return failed(f"{text} {why}", values=values)
+    return warned(
+        f"{text} The contribution of a row depends on the others. Ignore this if it should, as in "
+        "a Gaussian process or a partial likelihood.",
         values=values,
     )
 
