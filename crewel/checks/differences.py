@@ -15,6 +15,7 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.evaluate import parts
 from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
 from crewel.checks.quick import quick
@@ -128,16 +129,21 @@ def gradient(context: Context) -> Check:
     paths, leaves = _directions(context, position)
     chosen = np.linspace(0, len(paths) - 1, count).astype(int)
     directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
-    floats, trouble = "float64", ""
+    floats, trouble, measured = "float64", "", None
     try:
         with precision(double=True):
             wide, start, ways = widen((target, position, directions))
             half = trace.narrowest(trace.flatten(wide.log_density, start))
-            measured = None if half else _differences(wide, start, ways, STEPS)
+            if not half:
+                measured = _differences(wide, start, ways, STEPS)
     except Exception as error:  # some models run in single precision only
         floats, trouble = "float32", f" The model does not run in float64: {explain(error)}"
         half = context.half
-        measured = None if half else _differences(target, position, directions, STEPS[:3])
+        if not half:
+            slopes, found, ranges = _differences(target, position, directions, STEPS[:3])
+            total = abs(float(parts(target, position)["total"]))
+            noise = float(jnp.finfo(jnp.float32).eps) * total / np.asarray(STEPS[:3])
+            measured = slopes, found, ranges + noise
     if measured is None:
         floats = str(half)
         measured = _coarse_differences(target, position, directions)

@@ -73,7 +73,7 @@ def start(model: ModelLike, target: Target, way: str, keys: Key, tries: int) -> 
             break
         if number % each == 0:
             drawn = attempts(model, target, way, keys, number)
-        for chain in bad:
+        for chain in map(int, bad):
             values[chain] = density(target, drawn, number % each, chain)
             for leaf, new in zip(jax.tree.leaves(found), jax.tree.leaves(drawn), strict=True):
                 leaf[chain] = new[number % each, chain]

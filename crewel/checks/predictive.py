@@ -171,12 +171,14 @@ def _beyond(context: Context, mean: np.ndarray, y: np.ndarray) -> str:
     off = np.maximum(low - y, 0) + np.maximum(y - high, 0)
     if not off.mean() > BEYOND * y.std():
         return ""
-    between = f"between {number(low)} and {number(high)}"
-    range_ = between if name else "never negative" if low == 0 else "never positive"
+    if name:
+        range_, are = f"between {number(low)} and {number(high)}", "are not"
+    else:
+        range_, are = f"never {'negative' if low == 0 else 'positive'}", "are"
     made = f" `{name}`" if name else ""
     return (
         f"Under every draw from the prior, predictions are {range_}, but {np.mean(off > 0):.0%} of "
-        f"the targets are not: the network ends in an activation{made} that cannot reach them. Let "
+        f"the targets {are}: the network ends in an activation{made} that cannot reach them. Let "
         "it end in a linear layer, or scale the targets into that range."
     )
 

@@ -58,13 +58,12 @@ def sizes(context: Context) -> Check:
     ratios = _ratios(context, flat, draws, found, unusual)
     for reason, (text, which) in _REASONS.items():
         raw, standardized = ratios.get(reason, (1.0, 1.0))
-        if raw < LITTLE and standardized > WORSE * raw:
-            chosen = [one.large | one.tiny if not which else getattr(one, which) for one in unusual]
+        chosen = [one.large | one.tiny if not which else getattr(one, which) for one in unusual]
+        if any(one.any() for one in chosen) and raw < LITTLE and standardized > WORSE * raw:
             sizes = _listed(predictive, x, found, chosen)
             return warned(
-                f"{sizes}: under the prior, {text}. Standardize the columns of `x` (subtract the "
-                "mean, divide by the standard deviation; divide pixels by 255), and new rows in "
-                "the same way; or give the weights of these columns priors of the inverse size.",
+                f"{sizes}: under the prior, {text}. {_advice(found)}, and new rows in the same "
+                "way; or give the weights of these columns priors of the inverse size.",
                 **{name: np.asarray(pair) for name, pair in ratios.items()},
             )
     return passed(
@@ -210,6 +209,13 @@ def _listed(predictive: NetworkPredictive, x: Any, found: list[Feature], chosen:
             said[f"{called[j]} is {number(values.mean())} ± {number(values.std())}"] = None
     text = ", ".join(said)
     return text[:1].upper() + text[1:]
+
+
+def _advice(found: list[Feature]) -> str:
+    values = np.concatenate([feature.columns.ravel() for feature in found])
+    if values.min() == 0 and 200 < values.max() <= 255 and (values % 1 == 0).all():
+        return "Divide the pixels by 255"
+    return "Standardize the columns of `x` (subtract the mean, divide by the standard deviation)"
 
 
 def _sizes(columns: np.ndarray) -> np.ndarray:

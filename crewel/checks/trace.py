@@ -127,14 +127,10 @@ def equations(flat: Flat) -> Iterator[JaxprEqn]:
 
 def narrowest(flat: Flat) -> np.dtype | None:
     """The float type of fewer than 32 bits in which a part of a trace computes, if there is one."""
-    kinds = {var.aval.dtype for eqn in equations(flat) for var in eqn.outvars if is_half(var.aval)}
-    return max(kinds, key=lambda kind: float(jnp.finfo(kind).eps), default=None)
-
-
-def is_half(aval: Any) -> bool:
-    """Whether an abstract value is a float of fewer than 32 bits."""
-    kind = getattr(aval, "dtype", None)
-    return kind is not None and jnp.issubdtype(kind, jnp.floating) and kind.itemsize < 4
+    avals: list[Any] = [var.aval for eqn in equations(flat) for var in eqn.outvars]
+    kinds = {aval.dtype for aval in avals if hasattr(aval, "dtype")}
+    half = [k for k in kinds if jnp.issubdtype(k, jnp.floating) and k.itemsize < 4]
+    return max(half, key=lambda kind: float(jnp.finfo(kind).eps), default=None)
 
 
 class Origin(NamedTuple):

@@ -99,7 +99,7 @@ WRONG = {
         OTHERS,
     ),
     "pixels": (
-        lambda: wrap(Net(), (255 * DIGITS).reshape(ROWS, -1)),
+        lambda: wrap(Net(), np.round(255 * DIGITS).reshape(ROWS, -1)),
         "64 columns of `x` are about ",
         SATURATED,
     ),
@@ -112,7 +112,8 @@ def test_columns_that_the_network_cannot_use(name):
     found = check("input scale", make())
     assert found.status == "warned"
     assert found.message.startswith(start) and reason in found.message
-    assert "Standardize the columns of `x`" in found.message
+    advice = "Divide the pixels by 255" if name == "pixels" else "Standardize the columns of `x`"
+    assert advice in found.message
 
 
 def test_columns_of_a_frame_are_named():
@@ -193,3 +194,9 @@ def test_features_are_what_meets_the_parameters():
     given = dict(zip(flat.inputs, [*jax.tree.leaves(p), tokens, Z], strict=True))
     np.testing.assert_array_equal(results(flat, given | zeros)[0], tokens)
     np.testing.assert_allclose(results(flat, given)[0], apply(p, tokens, Z), rtol=1e-6)
+
+
+def test_inputs_that_are_all_tiny():
+    found = check("input scale", wrap(Net(), 1e-9 * Z))
+    assert found.status == "warned" and SAME in found.message
+    assert found.message.startswith("Column 0 of `x` is ")
