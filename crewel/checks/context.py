@@ -26,7 +26,8 @@ from crewel.priors.table import described
 from crewel.run import initial
 from crewel.run.call import Call
 
-DRAWS = 32  # draws from the prior
+DRAWS = 32  # draws from the prior, fewer if they hold more than `NUMBERS` numbers
+NUMBERS = 40_000_000
 ROWS = 512  # rows of the subsample that is used if all rows would take too long
 SLOW = 0.02  # seconds that one gradient on all rows may take: checks need about 100
 BUDGET = 4.0  # seconds that one check may spend on evaluations
@@ -139,7 +140,8 @@ class Context:
         predictive = self.model.predictive
         if not isinstance(predictive, NetworkPredictive) or self.prior_draws is None:
             return None
-        args = predictive, self.prior_draws, self.keys(10, DRAWS), self.few_rows["x"]
+        draws = jax.tree.leaves(self.prior_draws)[0].shape[0]
+        args = predictive, self.prior_draws, self.keys(10, draws), self.few_rows["x"]
         with quickly():
             return jax.tree.map(np.asarray, compiled(under_prior, None, *args)(*args))
 
@@ -149,8 +151,9 @@ class Context:
         prior, table = self.model.initializers.get("prior"), self.model.priors
         if prior is None or table is None:
             return None
-        keys, rng = self.keys(9, DRAWS), self.rng(9)
-        return prior_draws(table, prior, self.model.test_point, keys, rng)
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.model.test_point))
+        keys = self.keys(9, max(4, min(DRAWS, NUMBERS // max(size, 1))))
+        return prior_draws(table, prior, self.model.test_point, keys, self.rng(9))
 
     @property
     def few(self) -> str:
@@ -161,9 +164,8 @@ class Context:
     def flat(self) -> trace.Flat:
         """The trace of the log density as a function of parameters and data, on `small`."""
         target, params = self.small, self.model.test_point
-        return trace.flatten(
-            target.log_joint, *((params,) if target.data is None else (params, target.data))
-        )
+        args = (params,) if target.data is None else (params, target.data)
+        return trace.flatten(target.log_joint, *args)
 
     @cached_property
     def half(self) -> np.dtype | None:

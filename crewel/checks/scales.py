@@ -7,6 +7,8 @@ twice: on the features as they are, and with the unusual columns standardized.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -55,7 +57,8 @@ def sizes(context: Context) -> Check:
     unusual = [_unusual(feature.columns) for feature in found]
     if not any(one.large.any() or one.tiny.any() for one in unusual):
         return passed(f"Columns are {_range(found)}.")
-    ratios = _ratios(context, flat, draws, found, unusual)
+    outputs = partial(_outputs, flat, draws, leaves, found)
+    ratios = _ratios(outputs, context.rng(11), found, unusual)
     for reason, (text, which) in _REASONS.items():
         raw, standardized = ratios.get(reason, (1.0, 1.0))
         chosen = [one.large | one.tiny if not which else getattr(one, which) for one in unusual]
@@ -93,9 +96,19 @@ def _unusual(columns: np.ndarray) -> _Unusual:
 
 
 def _ratios(
-    context: Context, flat: trace.Flat, draws: Any, found: list[Feature], unusual: list[_Unusual]
+    outputs_of: Callable[[list[np.ndarray]], np.ndarray],
+    rng: np.random.Generator,
+    found: list[Feature],
+    unusual: list[_Unusual],
 ) -> dict[str, tuple[float, float]]:
     """How the network under its prior depends on its inputs, as they are and standardized.
+
+    Args:
+        outputs_of: from variants of the features, one array `(variant, ...)` for each, to outputs
+            `(draw, variant, row, output)`.
+        rng: for shuffled rows and small steps.
+        found: the features.
+        unusual: their unusual columns.
 
     Returns:
         By name, two numbers relative to the variation of the outputs over rows, medians over draws
@@ -103,7 +116,6 @@ def _ratios(
         `slope`, the change per standard deviation; `variation`, the variation itself relative to
         the outputs. Those that cannot be asked are left out.
     """
-    rng = context.rng(11)
     order = rng.permutation(found[0].value.shape[found[0].axis])
     usual = [~(one.large | one.tiny) for one in unusual]
     some = {"others": usual, "tiny": [one.tiny for one in unusual]}
@@ -123,16 +135,16 @@ def _ratios(
         for variant, columns in zip(variants, made, strict=True):
             variant.append(feature.replaced(columns))
     stacked = [np.stack(arrays) for arrays in zip(*variants, strict=True)]
-    outputs = _outputs(context, flat, draws, found, stacked)  # (draw, variant, row, output)
+    outputs = outputs_of(stacked)
     half = len(variants) // 2
     pairs = [_measured(outputs[:, part], list(some)) for part in (slice(half), slice(half, None))]
     return {name: (pairs[0][name], pairs[1][name]) for name in pairs[0]}
 
 
 def _outputs(
-    context: Context, flat: trace.Flat, draws: Any, found: list[Feature], stacked: list[np.ndarray]
+    flat: trace.Flat, draws: Any, x: list[Any], found: list[Feature], stacked: list[np.ndarray]
 ) -> np.ndarray:
-    x = jax.tree.leaves(jax.tree.map(lambda leaf: leaf[1:], context.few_rows["x"]))
+    """The outputs under each draw from the prior, with the features replaced by each variant."""
 
     @quick
     def run(draws: Any, x: list[Any], stacked: list[Any]) -> jax.Array:
