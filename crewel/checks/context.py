@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +20,7 @@ from crewel.core.keys import as_key, chain_keys
 from crewel.core.model_like import ModelLike
 from crewel.core.options import settings_of
 from crewel.core.protocol import Algorithm, Data, Key, Params, Position, PyTree, Seed, Target
+from crewel.core.rows_last import rows_first
 from crewel.core.trees import named_leaves
 from crewel.posterior.predict import NetworkPredictive
 from crewel.priors.hierarchical import given
@@ -45,7 +47,8 @@ class Context:
         row: the algorithm, or `None` if only the model is checked.
         kwargs: the call's keywords.
         key: PRNG key.
-        target: the density, on all rows.
+        target: the density, on all rows, evaluated as the user wrote it.
+        run: the same as a run evaluates it, see `crewel.core.rows_last`.
         family: the algorithm's family; MCMC if only the model is checked.
         settings: the settings of the call, with defaults.
         call: the prepared call, once the check `keywords` has passed.
@@ -57,7 +60,8 @@ class Context:
         """Store the arguments; what is expensive is computed when a check asks for it."""
         self.model, self.row, self.kwargs = model, row, dict(kwargs)
         self.key = as_key(seed)
-        self.target = model.target(jacobian=row is None or row.family.jacobian)
+        self.run = model.target(jacobian=row is None or row.family.jacobian)
+        self.target: Target = rows_first(self.run)
         self.family = MCMC if row is None else row.family
         self.settings = dict(MCMC.settings) if row is None else settings_of(row)
         self.call: Call | None = None
@@ -127,7 +131,12 @@ class Context:
     def gradient_seconds(self) -> float:
         """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
         share = self.num_data / ROWS if self.few else 1.0
-        return share * gradient_seconds(self.small, self.position, optimized=True)
+        return share * self.seconds_of_run(self.small)
+
+    def seconds_of_run(self, target: Target) -> float:
+        """Seconds of one gradient on the rows of `target`, as a run computes it."""
+        run = replace(self.run, data=target.data, num_data=target.num_data)
+        return gradient_seconds(run, self.position, optimized=True)
 
     @cached_property
     def few_rows(self) -> Data:
