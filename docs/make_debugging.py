@@ -49,8 +49,8 @@ assert report, report.failed
 - If the density is slow on many rows of data, expensive checks use 512 random rows, and say so. If
   a slow density captures its data, checks that need many evaluations are skipped.
 
-A warning may describe what you intended: a hierarchical model has parameters that do not enter the
-likelihood, and a pairwise energy is summed over pairs. A failure means that the draws would be
+A warning may describe what you intended: a pairwise energy is summed over pairs, and the rows of a
+partial likelihood depend on each other. A failure means that the draws would be
 wrong, or that there would be none.
 
 ## The checks

@@ -10,26 +10,13 @@ import numpy as np
 
 from crewel.checks import trace
 from crewel.checks.context import Context
+from crewel.checks.evaluate import parts
 from crewel.checks.quick import quick
 from crewel.core.protocol import Data, Params, Position, Target
 from crewel.core.text import kind, number
 from crewel.core.trees import named_leaves
 
 SHOWN = 3  # rows that a message lists
-
-
-@quick
-def parts(target: Target, position: Position) -> dict[str, Any]:
-    """The log density and the parts that the model defines; `likelihood` has shape `(N,)`."""
-    params = target.constrain(position)
-    found = {"total": target.log_density(position), "params": params}
-    if target.jacobian:
-        found["jacobian"] = target.transform.log_det(position)
-    if target.log_prior is not None:
-        found["prior"] = target.log_prior(params)
-    if target.log_likelihood is not None and target.data is not None:
-        found["likelihood"] = target.log_likelihood(params, target.data)
-    return found
 
 
 @quick

@@ -9,15 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.checks.features import of_data
 from crewel.checks.trace import Flat, Op
-from crewel.core.jaxprs import bind
 
 # Their derivative is zero wherever it exists.
 FLAT = {
     *("round", "floor", "ceil", "sign", "argmax", "argmin", "stop_gradient"),
     *("eq", "ne", "lt", "le", "gt", "ge", "is_finite", "shift_right_logical"),
 }
-MOST = 400  # operations on the data that are evaluated
 
 
 def _flat(op: Op, flat: Flat) -> bool:
@@ -65,30 +64,6 @@ def _spelled(op: Op) -> str:
     if op.name == "convert_element_type":
         return f"astype({np.dtype(op.eqn.params['new_dtype']).name})"
     return op.name
-
-
-def of_data(flat: Flat, values: dict[int, Any]) -> list[tuple[Op, list[Any], list[Any]]]:
-    """The operations that depend on the data alone, with their operands and results.
-
-    Args:
-        flat: the trace of a function of parameters and data.
-        values: the data's leaves, by their numbers in the trace.
-    """
-    env, touched = dict(flat.constants) | values, set(values)
-    found: list[tuple[Op, list[Any], list[Any]]] = []
-    for op in flat.ops:
-        if not touched.intersection(op.inputs) or not all(n in env for n in op.inputs):
-            if all(n in env for n in op.inputs) and not op.inputs == ():
-                env.update(zip(op.outputs, bind(op.eqn, [env[n] for n in op.inputs]), strict=True))
-            continue
-        given = [env[n] for n in op.inputs]
-        made = bind(op.eqn, given)
-        env.update(zip(op.outputs, made, strict=True))
-        touched.update(op.outputs)
-        found.append((op, given, list(made)))
-        if len(found) == MOST:
-            break
-    return found
 
 
 def made_zero(flat: Flat, values: dict[int, Any]) -> Op | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 
-from crewel.checks import outer, trace
+from crewel.checks import outer
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.protocol import Params, PyTree
@@ -73,9 +73,8 @@ def _shapes(context: Context) -> dict[str, Any] | None:
 
 def outer_sum(context: Context) -> Check:
     """No sum in the log density runs over all pairs of two arrays broadcast to `(N, N)`."""
-    target, params = context.small, context.model.test_point
-    args = (params,) if target.data is None else (params, target.data)
-    found = outer.find(trace.flatten(target.log_joint, *args))
+    target = context.small
+    found = outer.find(context.flat)
     if not found:
         return passed("No two arrays are combined pairwise and then summed.")
     first = found[0]

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from crewel.checks.context import Context
-from crewel.checks.evaluate import timed_gradient
+from crewel.checks.evaluate import gradient_seconds
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.compiling import home
 from crewel.core.options import backend_options
@@ -139,7 +139,7 @@ def forecast(context: Context) -> Check:
     each, note = context.gradient_seconds, context.few
     size = call.target.batch_size
     if size is not None and context.num_data:
-        each, _ = timed_gradient(context.subset(size), context.position)
+        each = gradient_seconds(context.subset(size), context.position, optimized=True)
         note = f"on a batch of {size} rows"
     least, most = gradients
     # Draws from a fit take no gradients.

@@ -7,10 +7,12 @@ from functools import cached_property
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks.evaluate import compiled, gradient, inverse, timed_gradient
-from crewel.checks.implied import under_prior
+from crewel.checks import drawn, trace
+from crewel.checks.evaluate import compiled, gradient, gradient_seconds, inverse, take
+from crewel.checks.implied import prior_draws, under_prior
 from crewel.core.compiling import quickly
 from crewel.core.families import MCMC
 from crewel.core.keys import as_key, chain_keys
@@ -24,9 +26,11 @@ from crewel.priors.table import described
 from crewel.run import initial
 from crewel.run.call import Call
 
+DRAWS = 32  # draws from the prior, fewer if they hold more than `NUMBERS` numbers
+NUMBERS = 40_000_000
 ROWS = 512  # rows of the subsample that is used if all rows would take too long
-SLOW = 0.5  # seconds that one gradient on all rows may take
-BUDGET = 8.0  # seconds that one check may spend on evaluations
+SLOW = 0.02  # seconds that one gradient on all rows may take: checks need about 100
+BUDGET = 4.0  # seconds that one check may spend on evaluations
 TOO_SLOW = (
     "The density is too slow to be evaluated this often. Data passed as `Model(..., data=...)` can "
     "be subsampled."
@@ -68,6 +72,15 @@ class Context:
         """A PRNG key for one use, different from the keys of the chains."""
         return jax.random.fold_in(jax.random.fold_in(self.key, 2**31 - 1), use)
 
+    def rng(self, use: int) -> np.random.Generator:
+        """Random numbers on the host for one use."""
+        return np.random.default_rng(np.asarray(jax.random.key_data(self.random(use))).ravel())
+
+    def keys(self, use: int, number: int) -> Key:
+        """PRNG keys for one use, of a generator that is quick to compile."""
+        seed = int(np.asarray(jax.random.key_data(self.random(use))).ravel()[-1])
+        return jax.random.split(jax.random.key(seed, impl="unsafe_rbg"), number)
+
     @property
     def num_data(self) -> int:
         """The number of rows of data; 0 if the model does not hold its data."""
@@ -81,70 +94,100 @@ class Context:
     def subset(self, rows: int) -> Target:
         """The density on `rows` random rows, each counted once."""
         number = self.target.num_data
-        seed = np.asarray(jax.random.key_data(self.random(0))).ravel()
-        chosen = np.sort(np.random.default_rng(seed).permutation(number)[:rows])
-        return self.target.exactly(jax.tree.map(lambda leaf: leaf[chosen], self.model.data))
+        chosen = np.sort(self.rng(0).permutation(number)[:rows])
+        return self.target.exactly(take(self.model.data, chosen))
 
     @cached_property
-    def _small(self) -> tuple[Target, float, float, tuple[jax.Array, Position]]:
-        """`small`, seconds of its gradient, seconds of the full gradient, value and gradient."""
-        rows = self.num_data
-        if rows > ROWS:
-            few = self.subset(ROWS)
-            try:
-                jax.eval_shape(few.log_density, self.position)
-            except Exception:  # the density runs with its own number of rows only
-                pass
-            else:
-                took, found = timed_gradient(few, self.position)
-                if took * rows / ROWS > SLOW:
-                    return few, took, took * rows / ROWS, found
-        took, found = timed_gradient(self.target, self.position)
-        return self.target, took, took, found
+    def _small(self) -> tuple[Target, float]:
+        """`small`, and the seconds of its gradient, compiled fast."""
+        few = self.on_rows(ROWS)
+        if few is not self.target:
+            took = gradient_seconds(few, self.position, optimized=False)
+            if took * self.num_data / ROWS > SLOW:
+                return few, took
+        return self.target, gradient_seconds(self.target, self.position, optimized=False)
+
+    def on_rows(self, rows: int) -> Target:
+        """The density on so many random rows; on all, if there are no more or it needs them."""
+        if rows >= self.num_data:
+            return self.target
+        few = self.subset(rows)
+        try:
+            jax.eval_shape(few.log_density, self.position)
+        except Exception:  # the density runs with its own number of rows only
+            return self.target
+        return few
 
     @property
     def small(self) -> Target:
         """The density for expensive checks: on all rows if that is fast enough."""
         return self._small[0]
 
-    @property
+    @cached_property
     def gradient_seconds(self) -> float:
         """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
-        return self._small[2]
+        share = self.num_data / ROWS if self.few else 1.0
+        return share * gradient_seconds(self.small, self.position, optimized=True)
 
     @cached_property
     def few_rows(self) -> Data:
         """Random rows of the data, at most 64; the model must hold its data."""
-        seed = np.asarray(jax.random.key_data(self.random(8))).ravel()
-        order = np.random.default_rng(seed).permutation(self.num_data)
-        chosen = np.sort(order[:64])
-        return jax.tree.map(lambda leaf: leaf[chosen], self.model.data)
+        return take(self.model.data, np.sort(self.rng(8).permutation(self.num_data)[:64]))
 
     @cached_property
     def implied(self) -> dict[str, Any] | None:
         """What the prior implies at `few_rows`, see `implied.under_prior`; `None` if unknown."""
-        predictive, prior = self.model.predictive, self.model.initializers.get("prior")
-        if not isinstance(predictive, NetworkPredictive) or prior is None:
+        predictive = self.model.predictive
+        if not isinstance(predictive, NetworkPredictive) or self.prior_draws is None:
             return None
-        seed = int(np.asarray(jax.random.key_data(self.random(9))).ravel()[-1])
-        keys = jax.random.split(jax.random.key(seed, impl="unsafe_rbg"), 32)  # quick to compile
-        args = predictive, prior, keys, self.few_rows["x"]
+        draws = jax.tree.leaves(self.prior_draws)[0].shape[0]
+        args = predictive, self.prior_draws, self.keys(10, draws), self.few_rows["x"]
         with quickly():
-            return jax.tree.map(np.asarray, compiled(under_prior, *args)(*args))
+            return jax.tree.map(np.asarray, compiled(under_prior, None, *args)(*args))
+
+    @cached_property
+    def prior_draws(self) -> Params | None:
+        """Draws from the prior, leaves `(draw, ...)`; `None` if it cannot be drawn from."""
+        prior, table = self.model.initializers.get("prior"), self.model.priors
+        if prior is None or table is None:
+            return None
+        size = sum(leaf.size for leaf in jax.tree.leaves(self.model.test_point))
+        keys = self.keys(9, max(4, min(DRAWS, NUMBERS // max(size, 1))))
+        return prior_draws(table, prior, self.model.test_point, keys, self.rng(9))
 
     @property
     def few(self) -> str:
         """The rows that `small` uses, in words; empty if it uses all."""
         return "" if self.small is self.target else f"on {ROWS} of {self.num_data:,} rows"
 
+    @cached_property
+    def flat(self) -> trace.Flat:
+        """The trace of the log density as a function of parameters and data, on `small`."""
+        target, params = self.small, self.model.test_point
+        args = (params,) if target.data is None else (params, target.data)
+        return trace.flatten(target.log_joint, *args)
+
+    @cached_property
+    def half(self) -> np.dtype | None:
+        """The 16-bit float type in which the model computes, if it does."""
+        return trace.narrowest(self.flat)
+
+    @cached_property
+    def eps(self) -> float:
+        """The rounding of the coarsest floats among parameters, data and what is computed."""
+        leaves = jax.tree.leaves((self.model.test_point, self.target.data))
+        kinds = {leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)}
+        kinds |= {self.half} if self.half else set()
+        return max(float(jnp.finfo(kind).eps) for kind in kinds)
+
     @property
     def note(self) -> str:
         """`few` in parentheses, to be added to a sentence."""
         return f" ({self.few})" if self.few else ""
 
-    def affordable(self, evaluations: int) -> int:
+    def affordable(self, evaluations: float) -> float:
         """How many of these evaluations of `small` fit in the budget of a check."""
-        return min(evaluations, int(BUDGET / max(self._small[1], 1e-9)))
+        return min(evaluations, BUDGET / max(self._small[1], 1e-9))
 
     @property
     def num_chains(self) -> int:
@@ -159,7 +202,7 @@ class Context:
     @cached_property
     def checked_chains(self) -> int:
         """The number of chains whose initial states are checked: all of them, if time permits."""
-        return max(1, min(self.num_chains, self.affordable(4 * self.num_chains) // 4))
+        return max(1, min(self.num_chains, int(self.affordable(4 * self.num_chains)) // 4))
 
     @property
     def chain_keys(self) -> Key:
@@ -184,19 +227,20 @@ class Context:
     def start(self) -> initial.Start:
         """The initial states, found in the way the call would find them."""
         chains = self.checked_chains
-        tries = max(1, self.affordable(3 * initial.TRIES * chains) // (3 * chains))
-        small = self.small
+        tries = max(1, int(self.affordable(initial.TRIES * chains) / chains))
+        given = self.model, self.small, self.init
+        if isinstance(self.init, str):
+            return drawn.start(*given, self.chain_keys, tries)
         with quickly():
-            return initial.find(self.model, small, self.init, chains, self.chain_keys, tries=tries)
+            return initial.find(*given, chains, self.chain_keys, tries=tries)
 
     def started(self, chain: int) -> Position:
         """The unconstrained position at which a chain starts."""
-        return jax.tree.map(lambda leaf: leaf[chain], self.start.positions)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[chain], self.start.positions)
 
     def normal(self, use: int, like: PyTree, *batch: int) -> PyTree:
         """Standard normal numbers with the shapes and types of `like`, fixed for each `use`."""
-        seed = np.asarray(jax.random.key_data(self.random(use))).ravel()
-        rng = np.random.default_rng(seed)
+        rng = self.rng(use)
 
         def one(leaf: jax.Array) -> np.ndarray:
             return rng.standard_normal((*batch, *leaf.shape), np.float32).astype(leaf.dtype)
@@ -229,7 +273,7 @@ class Context:
     @cached_property
     def test_gradient(self) -> dict[str, np.ndarray]:
         """The gradient at the test point by path."""
-        _, found = self._small[3]
+        _, found = gradient(self.small, self.position)
         return {path: np.asarray(leaf) for path, leaf in named_leaves(found).items()}
 
     def priors_at(self, params: Params) -> dict[str, Any] | None:

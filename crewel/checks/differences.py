@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from crewel.checks import trace
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.evaluate import parts
 from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
 from crewel.checks.quick import quick
@@ -25,7 +27,10 @@ from crewel.core.trees import leaf_paths
 
 STEPS = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6)  # multiples of a direction, whose entries are about one
 TOLERANCE = 1e-3  # relative
+COARSE = (0.2, 0.1, 0.05)  # steps for models that compute in 16 bits, whose values are stairs
+ROUGH = 0.2  # tolerance for them
 MAX_DIRECTIONS = 16
+ROWS = 16  # rows of data, at most: the derivative is the same function on all
 
 
 def _directions(context: Context, position: Position) -> tuple[list[tuple[str, ...]], list[Any]]:
@@ -64,14 +69,13 @@ def _values(
     return jax.lax.map(at, (index, distances))
 
 
-def _differences(
+def _along(
     target: Target, position: Position, directions: Position, steps: tuple[float, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Slopes by the gradient, slopes by central differences, and how far the former vary.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Central differences `(direction, step)`, and slopes behind, in the middle and ahead.
 
     Returns:
-        Slopes at the position, `(direction,)`; differences, `(direction, step)`; and the range of
-        the slopes at the two ends of each difference and in its middle, `(direction, step)`.
+        The differences, and the slopes by the gradient, `(3, direction, step)`.
     """
     count = len(jax.tree.leaves(directions)[0])
     each = np.concatenate([steps, -np.asarray(steps), [0.0]])
@@ -83,31 +87,70 @@ def _differences(
     values, slopes = (np.asarray(one, np.float64).reshape(count, -1) for one in found)
     ahead, behind = values[:, : len(steps)], values[:, len(steps) : -1]
     middle = np.broadcast_to(slopes[:, -1:], ahead.shape)
-    ends = np.stack([slopes[:, : len(steps)], slopes[:, len(steps) : -1], middle])
-    return slopes[:, -1], (ahead - behind) / (2 * np.asarray(steps)), np.ptp(ends, axis=0)
+    places = np.stack([slopes[:, len(steps) : -1], middle, slopes[:, : len(steps)]])
+    return (ahead - behind) / (2 * np.asarray(steps)), places
+
+
+def _differences(
+    target: Target, position: Position, directions: Position, steps: tuple[float, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Slopes by the gradient, slopes by central differences, and how far the former vary.
+
+    Returns:
+        Slopes at the position, `(direction,)`; differences, `(direction, step)`; and the range of
+        the slopes at the two ends of each difference and in its middle, `(direction, step)`.
+    """
+    found, places = _along(target, position, directions, steps)
+    return places[1, :, -1], found, np.ptp(places, axis=0)
+
+
+def _coarse_differences(
+    target: Target, position: Position, directions: Position
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same over long steps: the slope is its average, and the range how well that is known."""
+    found, places = _along(target, position, directions, COARSE)
+    behind, middle, ahead = places
+    average, ends = (behind + 4 * middle + ahead) / 6, (behind + ahead) / 2
+    return average[:, -1], found, np.abs(average - ends)
 
 
 def gradient(context: Context) -> Check:
     """The gradient of the log density agrees with finite differences."""
     cost = 2 * len(STEPS) + 1
     most = min(MAX_DIRECTIONS, len(leaf_paths(context.position)))
-    count = context.affordable(cost * most) // cost
+    target = context.on_rows(ROWS)
+    if target is context.target:
+        target = context.small
+    share = target.num_rows / context.small.num_rows
+    count = int(context.affordable(cost * most * share) / (cost * share))
     if count == 0:
         return skipped(TOO_SLOW)
     position = context.generic_position
     paths, leaves = _directions(context, position)
     chosen = np.linspace(0, len(paths) - 1, count).astype(int)
     directions = jax.tree.unflatten(jax.tree.structure(position), [leaf[chosen] for leaf in leaves])
-    floats, trouble = "float64", ""
+    floats, trouble, measured = "float64", "", None
     try:
         with precision(double=True):
-            target, start, ways = widen((context.small, position, directions))
-            measured = _differences(target, start, ways, STEPS)
+            wide, start, ways = widen((target, position, directions))
+            half = trace.narrowest(trace.flatten(wide.log_density, start))
+            if not half:
+                measured = _differences(wide, start, ways, STEPS)
     except Exception as error:  # some models run in single precision only
         floats, trouble = "float32", f" The model does not run in float64: {explain(error)}"
-        measured = _differences(context.small, position, directions, STEPS[:3])
-    how = ", ".join(filter(None, (floats, context.few)))
-    return _judge([paths[i] for i in chosen], *measured, how, trouble)
+        half = context.half
+        if not half:
+            slopes, found, ranges = _differences(target, position, directions, STEPS[:3])
+            total = abs(float(parts(target, position)["total"]))
+            noise = float(jnp.finfo(jnp.float32).eps) * total / np.asarray(STEPS[:3])
+            measured = slopes, found, ranges + noise
+    if measured is None:
+        floats = str(half)
+        measured = _coarse_differences(target, position, directions)
+    few = target.num_rows < context.num_data
+    how = floats + (f", on {target.num_rows} of {context.num_data:,} rows" if few else "")
+    named = [paths[i] for i in chosen]
+    return _judge(named, *measured, how, trouble, half)
 
 
 def _judge(
@@ -117,6 +160,7 @@ def _judge(
     ranges: np.ndarray,
     how: str,
     trouble: str,
+    half: Any = None,
 ) -> Check:
     gaps = np.abs(np.diff(found, axis=1))
     # Across a kink, as of ReLU, a difference lies between the slopes on either side.
@@ -127,7 +171,8 @@ def _judge(
     size = np.maximum(np.abs(value), np.abs(slopes))
     settled = np.isfinite(value) & (gap <= 0.1 * size) | (size == 0)
     off = np.abs(value - slopes)
-    wrong = settled & (off > TOLERANCE * size + 5 * error)
+    least, unsure = (ROUGH * size, error) if half else (TOLERANCE * size, 5 * error)
+    wrong = settled & (off > least + unsure)
     numbers = {"slopes": slopes, "differences": value, "errors": error}
     if wrong.any():
         worst = int(np.argmax(np.where(wrong, off / np.maximum(size, 1e-300), -1)))
@@ -141,7 +186,9 @@ def _judge(
             leaves=culprits,
             **numbers,
         )
-    if trouble and settled.any():  # in single precision, differences may be nothing but rounding
+    if half and not settled.any():
+        return skipped(f"The model computes in {half}: rounding hides finite differences.")
+    if (trouble or half) and settled.any():  # the others may be nothing but rounding
         chosen = np.flatnonzero(settled)
         paths, off, size = [paths[i] for i in chosen], off[chosen], size[chosen]
     elif not settled.all():

@@ -5,8 +5,9 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from crewel.checks.blame import blame, parts
+from crewel.checks.blame import blame
 from crewel.checks.context import Context
+from crewel.checks.evaluate import parts
 from crewel.checks.report import Check, failed, passed
 from crewel.core.text import count, kind, name_chains, number
 

@@ -22,6 +22,16 @@ FAINT = 1e-5  # of the largest gradient: a smaller one may be rounding
 RATIO = 1e6  # largest over smallest gradient norm: above it no step size suits all leaves
 
 
+_WHERE = (
+    "`jnp.where(ok, f(x), 0)` does not help where `f` has no derivative: make its input safe "
+    "instead, `f(jnp.where(ok, x, 1))`."
+)
+_OVERFLOW = (
+    "float16 holds no number above 65,504, and gradients of a sum over rows are larger: compute in "
+    "bfloat16, which has the range of float32, or in float32."
+)
+
+
 def finite(context: Context) -> Check:
     """The gradient is finite at the test point and at the initial state of every chain."""
     places = [("the test point", context.position, context.test_gradient)]
@@ -37,11 +47,10 @@ def finite(context: Context) -> Check:
             kinds = f"NaN in {nan}" if nan else f"infinite in {int(np.isinf(leaf).sum())}"
             why, numbers = blame_gradient(context.small, position)
             others = f" The same holds for {names(list(bad)[1:])}." if len(bad) > 1 else ""
+            fix = _WHERE if context.half != jnp.float16 else _OVERFLOW
             return failed(
                 f"The gradient with respect to `{path}` is {kinds} of {size} entries at {where}, "
-                f"where the density is finite{context.note}.{others}{why} `jnp.where(ok, f(x), 0)` "
-                "does not help where `f` has no derivative: make its input safe instead, "
-                "`f(jnp.where(ok, x, 1))`.",
+                f"where the density is finite{context.note}.{others}{why} {fix}",
                 leaves={p: int((~np.isfinite(leaf)).sum()) for p, leaf in bad.items()},
                 **numbers,
             )
@@ -115,6 +124,33 @@ def _likelihood_gradient(target: Target, position: Position) -> Position:
     return jax.grad(total)(position)
 
 
+@quick
+def _prior_gradient(target: Target, position: Position) -> Position:
+    def log_prior(position: Position) -> jax.Array:
+        assert target.log_prior is not None
+        return target.log_prior(target.constrain(position))
+
+    return jax.grad(log_prior)(position)
+
+
+def _hyperparameters(context: Context, paths: list[str]) -> list[str]:
+    """The leaves on which the priors of others depend: their gradients vary with the others."""
+    if not paths or context.small.log_prior is None:
+        return []
+    position = context.generic_position
+    moved = jax.tree.map(
+        lambda z, d: z + (0.1 * d).astype(z.dtype), position, context.normal(13, position)
+    )
+    leaves, structure = jax.tree.flatten(moved)
+    kept = [path in paths for path in named_leaves(position)]
+    own = jax.tree.leaves(position)
+    mixed = structure.unflatten([o if k else m for o, m, k in zip(own, leaves, kept, strict=True)])
+    before, after = (
+        named_leaves(_prior_gradient(context.small, place)) for place in (position, mixed)
+    )
+    return [path for path in paths if np.any(np.asarray(before[path]) != np.asarray(after[path]))]
+
+
 def informed(context: Context) -> Check:
     """The data inform every leaf: no gradient of the likelihood is exactly zero."""
     target = context.small
@@ -131,14 +167,17 @@ def informed(context: Context) -> Check:
     flat = trace.flatten(likelihood, context.position)
     uses = trace.used_inputs(flat)
     unused = [path for path, is_used in zip(found, uses, strict=True) if not is_used]
-    if unused:
+    hyper = _hyperparameters(context, unused)
+    idle = [path for path in unused if path not in hyper]
+    if idle:
         return warned(
-            f"The likelihood does not use {names(unused)}. That is expected of hyperparameters in "
-            "a hierarchical model; for a network's weight it is a mistake, and its posterior is "
-            "its prior.",
-            leaves=unused,
+            f"The likelihood does not use {names(idle)}, nor does the prior of another parameter: "
+            f"the posterior is the prior. Use {'it' if len(idle) == 1 else 'them'}, or remove "
+            f"{'it' if len(idle) == 1 else 'them'}.",
+            leaves=idle,
             zero_share=share,
         )
+    silent = [path for path in silent if path not in hyper]
     if silent:
         why = _stops(flat, silent, list(found)) or _emptied(context)
         if not why and _normalized(context) and _invariant(context, silent):
@@ -155,7 +194,9 @@ def informed(context: Context) -> Check:
             zero_share=share,
         )
     text = "The likelihood depends on every leaf."
-    faint = [path for path in _faint(found) if _invariant(context, [path])]
+    if hyper:
+        text = f"The likelihood depends on every leaf but {names(hyper)}; the priors of others do."
+    faint = [path for path in _faint(found) if path not in hyper and _invariant(context, [path])]
     if faint:
         text = f"The likelihood depends on every leaf but {names(faint)}.{_NO_EFFECT}"
         if _normalized(context):

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
 
-from crewel.core.protocol import Key, PyTree
+from crewel.checks.evaluate import compiled
+from crewel.core.compiling import quickly
+from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.trees import named_leaves
 from crewel.likelihoods import CLASSES, VALUES
 from crewel.posterior.distribution import base_of, class_probabilities, is_a, mean_of
 from crewel.posterior.predict import NetworkPredictive
@@ -50,16 +55,53 @@ def _typical(distribution: Any, kind: str, key: Key) -> jax.Array:
     return jnp.where(jnp.isfinite(mean), mean, distribution.sample(drawn))
 
 
+def prior_draws(
+    table: Mapping[str, Any], prior: Any, like: Params, keys: Key, rng: np.random.Generator
+) -> Params:
+    """Draws from the prior: NumPy leaves `(draw, ...)`.
+
+    Independent normal leaves are drawn on the host, because generators for many leaves take long
+    to compile.
+
+    Args:
+        table: the priors by path.
+        prior: `key -> params`, all leaves.
+        like: parameters, for their structure, shapes and types.
+        keys: one per draw.
+        rng: for the normal leaves.
+    """
+    leaves = named_leaves(like)
+    drawn: dict[str, np.ndarray] = {}
+    for path, leaf in leaves.items():
+        if type(table[path]) is dist.Normal:
+            loc, scale = np.asarray(table[path].loc), np.asarray(table[path].scale)
+            normal = rng.standard_normal((len(keys), *leaf.shape), np.float32)
+            drawn[path] = (loc + scale * normal).astype(leaf.dtype)
+    others = tuple(path for path in leaves if path not in drawn)
+    if others:
+        with quickly():
+            drawn |= jax.tree.map(np.asarray, compiled(_drawn, others, prior, keys)(prior, keys))
+    return jax.tree.unflatten(jax.tree.structure(like), [drawn[path] for path in leaves])
+
+
+def _drawn(paths: tuple[str, ...], prior: Any, keys: Key) -> dict[str, jax.Array]:
+    def one(key: Key) -> dict[str, jax.Array]:
+        found = named_leaves(prior(key))
+        return {path: found[path] for path in paths}
+
+    return jax.lax.map(one, keys)
+
+
 def under_prior(
-    _: None, predictive: NetworkPredictive, prior: Any, keys: Key, x: PyTree
+    _: None, predictive: NetworkPredictive, draws: Params, keys: Key, x: PyTree
 ) -> dict[str, Any]:
     """Simulate from the prior.
 
     Args:
         _: unused, see `crewel.checks.evaluate.compiled`.
         predictive: how the network predicts.
-        prior: `key -> params`.
-        keys: one per draw.
+        draws: parameters, leaves `(draw, ...)`.
+        keys: one per draw, for targets.
         x: inputs, `(row, ...)`.
 
     Returns:
@@ -69,8 +111,9 @@ def under_prior(
         mean.
     """
 
-    def one(key: Key) -> dict[str, Any]:
-        outputs, distribution = predictive.at(prior(key), x)
+    def one(given: tuple[Params, Key]) -> dict[str, Any]:
+        params, key = given
+        outputs, distribution = predictive.at(params, x)
         base = base_of(distribution)
         arguments = _arguments(distribution)
         made = {
@@ -85,4 +128,4 @@ def under_prior(
             made["mean"] = _typical(distribution, predictive.kind, key)
         return made
 
-    return jax.lax.map(one, keys)
+    return jax.lax.map(one, (draws, keys))

@@ -15,7 +15,10 @@ from crewel.posterior.predict import NetworkPredictive
 LARGE = 100.0  # predictions over targets, above which a prior has nothing to do with the targets
 SMALL = 1e-3  # the same, below which it rules them out
 RARE = 0.02  # share of draws that may be invalid, by overflow or underflow
+BEYOND = 0.1  # mean distance of the targets from what can be predicted, over their spread
 SURE = 0.9  # share of predictions that are certain, above which a prior is saturated
+_RANGES = {"tanh": (-1.0, 1.0), "logistic": (0.0, 1.0), "erf": (-1.0, 1.0)}
+_SHAPING = {"reshape", "squeeze", "slice", "transpose", "broadcast_in_dim", "convert_element_type"}
 _NO_NETWORK = "The model does not predict `y` from rows of `x`, or its prior cannot be drawn from."
 
 
@@ -121,6 +124,9 @@ def scale(context: Context) -> Check:
         )
     mean = np.asarray(found["mean"], np.float64)
     y = np.asarray(context.model.data["y"], np.float64)
+    beyond = _beyond(context, mean, y)
+    if beyond:
+        return warned(beyond, lowest=mean.min(), highest=mean.max())
     size = float(np.sqrt(np.mean(y**2)))
     counts = getattr(context.model.predictive, "kind", "") == COUNTS
     spread = np.abs(mean) if counts else np.sqrt((mean**2).reshape(len(mean), -1).mean(1))
@@ -145,6 +151,50 @@ def scale(context: Context) -> Check:
         f"{number(size)}.",
         **numbers,
     )
+
+
+def _beyond(context: Context, mean: np.ndarray, y: np.ndarray) -> str:
+    """What is wrong if no parameters could predict some of the targets; empty if nothing is.
+
+    Args:
+        context: the model.
+        mean: predictions under the prior.
+        y: the targets.
+    """
+    low, high, name = _bounds(context)
+    if not ((mean >= low) & (mean <= high)).all():
+        low, high, name = -np.inf, np.inf, ""
+    if (mean >= 0).all():
+        low = max(low, 0.0)
+    elif (mean <= 0).all():
+        high = min(high, 0.0)
+    off = np.maximum(low - y, 0) + np.maximum(y - high, 0)
+    if not off.mean() > BEYOND * y.std():
+        return ""
+    if name:
+        range_, are = f"between {number(low)} and {number(high)}", "are not"
+    else:
+        range_, are = f"never {'negative' if low == 0 else 'positive'}", "are"
+    made = f" `{name}`" if name else ""
+    return (
+        f"Under every draw from the prior, predictions are {range_}, but {np.mean(off > 0):.0%} of "
+        f"the targets {are}: the network ends in an activation{made} that cannot reach them. Let "
+        "it end in a linear layer, or scale the targets into that range."
+    )
+
+
+def _bounds(context: Context) -> tuple[float, float, str]:
+    """The range of the function in which the network ends, and its name; empty if unbounded."""
+    predictive, x = context.model.predictive, context.few_rows["x"]
+    assert isinstance(predictive, NetworkPredictive)
+    flat = trace.flatten(predictive.apply, context.model.test_point, x)
+    maker = {n: op for op in flat.ops for n in op.outputs}
+    place = flat.outputs[0]
+    while place in maker and maker[place].name in _SHAPING:
+        place = maker[place].inputs[0]
+    name = maker[place].name if place in maker else ""
+    low, high = _RANGES.get(name, (-np.inf, np.inf))
+    return low, high, name if name in _RANGES else ""
 
 
 def _alike(outputs: np.ndarray) -> bool:

@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from crewel.checks.blame import parts
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.evaluate import parts
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
@@ -140,11 +140,9 @@ def split(context: Context) -> Check:
     )
     rest = joint - prior - likelihood
     size = np.abs(joint) + np.abs(prior) + np.abs(likelihood)
-    types = [jnp.result_type(leaf) for leaf in jax.tree.leaves(context.model.test_point)]
-    eps = np.sqrt(max(float(jnp.finfo(dtype).eps) for dtype in types))
     numbers = {"log_density": joint, "log_prior": prior, "log_likelihood": likelihood}
     shift = np.median(rest)  # an unnormalized density may differ by a constant
-    if (np.abs(rest - shift) > eps * size.max()).any():
+    if (np.abs(rest - shift) > np.sqrt(context.eps) * size.max()).any():
         worst = int(np.argmax(np.abs(rest - shift)))
         return failed(
             f"`log_density` is not `log_prior` plus the sum of `log_likelihood`: the difference is "
@@ -188,7 +186,7 @@ def tails(context: Context) -> Check:
         return skipped("Every leaf has its own proper prior.")
     target, cost = context.small, 2 * len(FAR)
     paths = leaf_paths(context.position)
-    count = context.affordable(cost * min(LEAVES, len(paths))) // cost
+    count = int(context.affordable(cost * min(LEAVES, len(paths))) / cost)
     if count == 0:
         return skipped(TOO_SLOW)
     position = context.generic_position

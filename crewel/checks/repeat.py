@@ -7,12 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import JaxprEqn
 
 from crewel.checks import trace
 from crewel.checks.context import Context
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.jaxprs import Body, bodies
 
 _WHY = (
     "Look for random numbers without a fixed key (`np.random`, a new seed in each call), a counter "
@@ -48,7 +46,7 @@ def twice(context: Context) -> Check:
 def _noise(context: Context, flat: trace.Flat) -> Check:
     """Whether the density draws random numbers, which its fixed key makes the same each time."""
     same = "Evaluated twice, the log density does the same."
-    op = next((op for op in flat.ops if _draws(op.eqn)), None)
+    op = next((op for op in flat.ops if _draws(op, flat)), None)
     if op is None:
         return passed(same)
     if "dropout" in getattr(context.model.predictive, "together", ""):
@@ -63,12 +61,10 @@ def _noise(context: Context, flat: trace.Flat) -> Check:
     )
 
 
-def _draws(eqn: JaxprEqn) -> bool:
-    """Whether an equation, or a part of the loop or branch that it is, draws random numbers."""
-    if eqn.primitive.name in ("random_bits", "threefry2x32", "rng_bit_generator"):
-        return True
-    inner = [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
-    return any(_draws(one) for body in inner for one in body.jaxpr.eqns)
+def _draws(op: trace.Op, flat: trace.Flat) -> bool:
+    """Whether an operation, or a part of the loop or branch that it is, draws random numbers."""
+    names = {eqn.primitive.name for eqn in trace.equations(flat._replace(ops=[op]))}
+    return bool(names & {"random_bits", "threefry2x32", "rng_bit_generator"})
 
 
 def _changed(first: trace.Flat, second: trace.Flat) -> list[trace.Op] | None:

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from crewel.checks.blame import parts
+from crewel.checks import trace
 from crewel.checks.context import TOO_SLOW, Context
+from crewel.checks.evaluate import parts
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped
 from crewel.core.protocol import Position, Target
@@ -151,6 +152,10 @@ def batches(context: Context) -> Check:
         return skipped("Only one chain is checked.")
     if context.affordable(2 * chains) < 2 * chains:
         return skipped(TOO_SLOW)
+    flat = trace.flatten(context.small.log_density, context.position)
+    used = " ".join(eqn.primitive.name for eqn in trace.equations(flat))
+    if not any(word in used for word in ("callback", "custom_vmap", "ffi")):
+        return passed("Every operation is one that `jax.vmap` maps exactly.")
     positions = jax.tree.map(lambda leaf: leaf[:chains], context.start.positions)
     together, densities = jax.tree.map(np.asarray, _batched(context.small, positions))
     for chain in range(chains):

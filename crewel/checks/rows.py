@@ -10,11 +10,12 @@ import numpy as np
 
 from crewel.checks import scaled, trace
 from crewel.checks.context import Context
-from crewel.checks.evaluate import row_values
+from crewel.checks.evaluate import parts, row_values, take
 from crewel.checks.float64 import widen
 from crewel.checks.lines import explain
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
+from crewel.core.inputs import joint
 from crewel.core.precision import precision
 from crewel.core.protocol import Data, Position, Target
 from crewel.core.text import names, number
@@ -26,19 +27,9 @@ BATCHES = 8  # minibatches per epoch of the check
 _NO_SPLIT = "The model does not define `log_prior` and `log_likelihood` separately."
 
 
-def _rows(context: Context, count: int) -> Target:
-    return context.target if count >= context.num_data else context.subset(count)
-
-
 def _tolerance(context: Context) -> float:
-    """Relative: below it, two densities are equal. It grows if parameters or data are narrow."""
-    leaves = jax.tree.leaves((context.model.test_point, context.target.data))
-    types = [leaf.dtype for leaf in leaves if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return max([1e-3, *(float(jnp.finfo(dtype).eps) for dtype in types)])
-
-
-def _take(data: Data, first: int, last: int) -> Data:
-    return jax.tree.map(lambda leaf: leaf[first:last], data)
+    """Relative: below it, two densities are equal."""
+    return max(1e-3, 4 * context.eps)
 
 
 @quick
@@ -54,55 +45,58 @@ def independent(context: Context) -> Check:
         return skipped("There is only one row.")
     if _chosen(context):
         return skipped(_chosen(context))
-    target = _rows(context, BATCH * BATCHES)
-    rows = target.num_data
-    half = rows // 2
-    chosen = _shuffled(context, rows)[:half]
-    position = context.generic_position
-    whole = np.asarray(_likelihood(target, position), np.float64)
-    part = target.exactly(jax.tree.map(lambda leaf: leaf[chosen], target.data))
+    target, position = context.small, context.generic_position
+    rows, batches = target.num_rows, _batches(context)
+    size = batches.shape[1]
+    whole = np.asarray(parts(target, position)["likelihood"], np.float64)
     captured = (
-        f"The log likelihood ignores the batch that it is given: for {half} of {rows} rows it "
+        f"The log likelihood ignores the batch that it is given: for {size} of {rows} rows it "
         "{}. It uses data from outside, perhaps in a closure or a global variable. Take the data "
         "from its argument, `batch`, or every minibatch would count as all the data."
     )
-    try:
-        alone = np.asarray(_likelihood(part, position), np.float64)
-    except (TypeError, ValueError) as error:
-        return failed(captured.format(f"raises {explain(error, context.functions)}"))
-    if alone.shape != (half,):
-        return failed(captured.format(f"has shape {alone.shape}, not ({half},)"), shape=alone.shape)
-    together = whole[chosen]
-    scale = np.abs(whole).max(initial=1e-6)
-    off = np.abs(together - alone)
-    if (off > _tolerance(context) * scale).any():
-        row = int(off.argmax())
-        twice = np.asarray(_likelihood(_repeat(part, 2), position), np.float64)[:half]
-        if np.allclose(twice, alone / 2, rtol=1e-3):
-            why = (
-                "It is divided by the number of rows, so all the data would count as one row. "
-                "Return one unscaled value per row, not a mean."
+    for chosen in batches:
+        part = target.exactly(take(target.data, chosen))
+        try:
+            alone = np.asarray(_likelihood(part, position), np.float64)
+        except (TypeError, ValueError) as error:
+            return failed(captured.format(f"raises {explain(error, context.functions)}"))
+        if alone.shape != (size,):
+            text = captured.format(f"has shape {alone.shape}, not ({size},)")
+            return failed(text, shape=alone.shape)
+        off = np.abs(whole[chosen] - alone)
+        if (off > _tolerance(context) * np.abs(whole).max(initial=1e-6)).any():
+            row = int(off.argmax())
+            return failed(
+                f"The log likelihood of one row is {number(whole[chosen][row])} in a batch of "
+                f"{rows} rows, but {number(alone[row])} in a batch of {size}. "
+                f"{_dependence(part, position, alone)}",
+                together=whole[chosen],
+                alone=alone,
+                rows=chosen,
             )
-        elif np.allclose(twice, alone * 2, rtol=1e-3):
-            why = (
-                "It grows with the number of rows: arrays of shapes `(N, 1)` and `(N,)` are "
-                "broadcast against each other, or it is already scaled by N."
-            )
-        else:
-            why = (
-                "It depends on the other rows or on their order, as with batch normalization, a "
-                "mean or scale of the batch, `cumsum`, `jnp.dot` over the rows, or `x[0]` in place "
-                "of each row. Compute statistics of the data once, outside the model."
-            )
-        return failed(
-            f"The log likelihood of one row is {number(together[row])} in a batch of {rows} rows, "
-            f"but {number(alone[row])} in a batch of {half}. {why}",
-            together=together,
-            alone=alone,
-            rows=chosen,
-        )
     return passed(
-        f"A row's log likelihood is the same in batches of {rows} and {half} random rows."
+        f"A row's log likelihood is the same among all {rows} rows and in batches of {size} "
+        "random ones."
+    )
+
+
+def _dependence(part: Target, position: Position, alone: np.ndarray) -> str:
+    """Why the likelihoods of rows depend on their batch, from those of a batch repeated twice."""
+    twice = np.asarray(_likelihood(_repeat(part, 2), position), np.float64)[: len(alone)]
+    if np.allclose(twice, alone / 2, rtol=1e-3):
+        return (
+            "It is divided by the number of rows, so all the data would count as one row. "
+            "Return one unscaled value per row, not a mean."
+        )
+    if np.allclose(twice, alone * 2, rtol=1e-3):
+        return (
+            "It grows with the number of rows: arrays of shapes `(N, 1)` and `(N,)` are "
+            "broadcast against each other, or it is already scaled by N."
+        )
+    return (
+        "It depends on the other rows or on their order, as with batch normalization, a "
+        "mean or scale of the batch, `cumsum`, `jnp.dot` over the rows, or `x[0]` in place "
+        "of each row. Compute statistics of the data once, outside the model."
     )
 
 
@@ -141,11 +135,14 @@ def _chosen(context: Context) -> str:
     )
 
 
-def _shuffled(context: Context, rows: int) -> np.ndarray:
-    """The rows in a random order that does not begin with the first."""
-    seed = np.asarray(jax.random.key_data(context.random(6))).ravel()
-    order = np.random.default_rng(seed).permutation(rows)
-    return np.roll(order, -1) if rows > 1 and order[0] == 0 else order
+def _batches(context: Context) -> np.ndarray:
+    """Random batches of the rows of `small`, `(batch, row)`; the first is not led by row 0."""
+    rows = context.small.num_rows
+    size = min(BATCH, rows // 2)
+    order = context.rng(6).permutation(rows)
+    order = np.roll(order, -1) if order[0] == 0 else order
+    count = min(BATCHES, rows // size)
+    return order[: count * size].reshape(count, size)
 
 
 @quick
@@ -154,8 +151,7 @@ def _joint(target: Target, position: Position) -> jax.Array:
 
 
 def _repeat(target: Target, times: int) -> Target:
-    data = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * times), target.data)
-    return target.exactly(data)
+    return target.exactly(take(target.data, np.tile(np.arange(target.num_rows), times)))
 
 
 def summed(context: Context) -> Check:
@@ -164,7 +160,7 @@ def summed(context: Context) -> Check:
         return skipped("The model does not hold its data.")
     if context.target.log_likelihood is not None:
         return skipped("The log likelihood is pointwise; see `rows independent`.")
-    target = _rows(context, BATCH * BATCHES)
+    target = context.on_rows(BATCH * BATCHES)
     values, resolution = [], 1e-9
     try:
         with precision(double=True):
@@ -188,16 +184,17 @@ def summed(context: Context) -> Check:
             "them count as one. Use `.sum()` instead of `.mean()`.",
             values=values,
         )
-    ratio = second / first if first else np.inf
-    why = (
-        "each row is compared with all rows, as in `(N, 1)` against `(N,)`"
-        if np.isclose(ratio, 5 / 3, rtol=0.05)
-        else "the contribution of a row depends on the number of rows"
-    )
-    return failed(
-        f"Rows that are repeated do not count each time: the log density of the data repeated one, "
+    text = (
+        "Rows that are repeated do not count each time: the log density of the data repeated one, "
         f"two and three times is {', '.join(map(number, values))}, and should change by equal "
-        f"steps. Probably {why}.",
+        "steps."
+    )
+    if np.isclose(second / first if first else np.inf, 5 / 3, rtol=0.05):
+        why = "Probably each row is compared with all rows, as in `(N, 1)` against `(N,)`."
+        return failed(f"{text} {why}", values=values)
+    return warned(
+        f"{text} The contribution of a row depends on the others. Ignore this if it should, as in "
+        "a Gaussian process or a partial likelihood.",
         values=values,
     )
 
@@ -235,10 +232,14 @@ def unbiased(context: Context) -> Check:
         return skipped("There are too few rows for minibatches.")
     if _chosen(context):
         return skipped(_chosen(context))
-    size = min(BATCH, context.num_data // 2)
-    target = _rows(context, size * min(BATCHES, context.num_data // size))
-    count = target.num_data // size
-    target = target.exactly(_take(target.data, 0, count * size))
+    if getattr(target.log_joint, "func", None) is joint:
+        return passed(
+            "The density is the prior plus the sum over rows, and a row's log likelihood is the "
+            "same in any batch."
+        )
+    batches = _batches(context)
+    count, size = batches.shape
+    target = context.small.exactly(take(context.small.data, batches.ravel()))
     found = _epoch(target, context.generic_position, size)
     full, wanted, values, mean = jax.tree.map(np.asarray, found)
     values = values.astype(np.float64)

@@ -5,18 +5,17 @@ from __future__ import annotations
 import jax
 import numpy as np
 
-from crewel.checks.blame import blame, parts
+from crewel.checks.blame import blame
 from crewel.checks.context import Context
+from crewel.checks.drawn import attempts, density
+from crewel.checks.evaluate import parts
 from crewel.checks.quick import quick
 from crewel.checks.report import Check, failed, passed, skipped, warned
-from crewel.core.compiling import quickly
 from crewel.core.protocol import Params, Position, Target
 from crewel.core.text import name_chains, names, number
 from crewel.core.trees import named_leaves
-from crewel.run import initial
 
 NEAR = 1e-3  # spread relative to the size of the state, below which chains start together
-DRAWN = 32  # starts that are drawn to see how often the density is not finite
 OUTSIDE = 0.1  # share of them, above which the density has an edge where chains will come
 
 
@@ -38,17 +37,14 @@ def found(context: Context) -> Check:
 
 def _outside(context: Context, way: str) -> str:
     """What is wrong if the density is not finite at many starts, which a call would draw again."""
-    chains, model, small = context.checked_chains, context.model, context.small
-    rounds = context.affordable(3 * DRAWN) // (3 * chains)
+    small = context.small
+    drawn = attempts(context.model, small, way, context.chain_keys, 0)
+    drawn = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), drawn)
     inside: list[Position] = []
     outside: list[Position] = []
-    for n in range(rounds):
-        keys = jax.vmap(lambda key, n=n: jax.random.fold_in(key, n))(context.chain_keys)
-        with quickly():
-            drawn = initial.find(model, small, way, chains, keys, tries=1)
-        for chain, finite in enumerate(np.isfinite(drawn.log_density)):
-            position = jax.tree.map(lambda leaf, c=chain: leaf[c], drawn.positions)
-            (inside if finite else outside).append(position)
+    for n in range(int(context.affordable(len(jax.tree.leaves(drawn)[0])))):
+        position = jax.tree.map(lambda leaf, n=n: leaf[n], drawn)
+        (inside if np.isfinite(density(small, drawn, n)) else outside).append(position)
     total = len(inside) + len(outside)
     if not inside or len(outside) <= OUTSIDE * total:
         return ""

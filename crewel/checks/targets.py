@@ -46,6 +46,14 @@ def kind(context: Context) -> Check:
                 f"other classes occur in data to come.",
                 **numbers,
             )
+        if values[0] > 0 and len(values) == values[-1] - values[0] + 1 and len(y) >= 5 * classes:
+            return warned(
+                f"`y` holds the labels {_list(values)}, but classes are numbered from 0: the "
+                f"first {number(values[0])} of {classes} classes never occur. Use "
+                f"`y - {number(values[0])}` and {len(values)} outputs, or ignore this if the other "
+                "classes occur in data to come.",
+                **numbers,
+            )
         return passed(f"{count(len(values), 'value')} of `y` for {classes} classes.", **numbers)
     labels = len(values) <= FEW and len(y) >= 5 * len(values)
     if isinstance(base, _CONTINUOUS) and labels and _are_classes(values):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Jaxpr, JaxprEqn
 
 from crewel.checks.lines import Line, is_library, of_equation
-from crewel.core.jaxprs import Rule, bind, called, interpret
+from crewel.core.jaxprs import Body, Rule, bind, bodies, called, interpret
+from crewel.core.jaxprs import equations as inside
 
 
 class Op(NamedTuple):
@@ -109,6 +111,26 @@ def used_inputs(flat: Flat) -> list[bool]:
         if needed.intersection(op.outputs):
             needed.update(op.inputs)
     return [number in needed for number in flat.inputs]
+
+
+def equations(flat: Flat) -> Iterator[JaxprEqn]:
+    """All equations of a trace, each followed by those of the loops and branches inside it."""
+
+    def within(eqn: JaxprEqn) -> list[Body]:
+        return [*bodies(eqn), *(Body(branch.jaxpr) for branch in eqn.params.get("branches", ()))]
+
+    for op in flat.ops:
+        yield op.eqn
+        for body in within(op.eqn):
+            yield from inside(body, within)
+
+
+def narrowest(flat: Flat) -> np.dtype | None:
+    """The float type of fewer than 32 bits in which a part of a trace computes, if there is one."""
+    avals: list[Any] = [var.aval for eqn in equations(flat) for var in eqn.outvars]
+    kinds = {aval.dtype for aval in avals if hasattr(aval, "dtype")}
+    half = [k for k in kinds if jnp.issubdtype(k, jnp.floating) and k.itemsize < 4]
+    return max(half, key=lambda kind: float(jnp.finfo(kind).eps), default=None)
 
 
 class Origin(NamedTuple):

@@ -46,7 +46,7 @@ Options: TypeAlias = tuple[tuple[str, str | bool], ...]  # XLA's own, by name
 _EMITTERS: Options = (("xla_cpu_use_fusion_emitters", False),)
 _LEVEL: Options = (("xla_backend_optimization_level", "0"),)
 _QUICK = _LEVEL + (_EMITTERS if jax.__version__.startswith("0.10.") else ())
-_MANY = 100_000  # numbers in the arguments, above which optimized code saves time
+_MANY = 1_000_000  # numbers in the arguments, above which optimized code saves time
 _quick: ContextVar[bool] = ContextVar("quick", default=False)
 
 

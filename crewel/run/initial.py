@@ -102,6 +102,31 @@ def _evaluate(target: Target, positions: Position, test_point: Params) -> Start:
     return Start(strong(positions), values[1:], finite, values[0])
 
 
+def sampler_of(model: ModelLike, way: str) -> Callable[[Key], Params] | None:
+    """The function that draws initial states in this way; `None` if they are uniform.
+
+    Raises:
+        ValueError: the model has no such way.
+    """
+    known = [*model.initializers, "uniform"]
+    if way not in known:
+        raise ValueError(
+            f"`init={way!r}` is not among this model's ways to start: {', '.join(known)}. "
+            "Use one of these, a pytree or an earlier result."
+        )
+    return model.initializers.get(way)
+
+
+def propose(
+    target: Target, sampler: Callable[[Key], Params] | None, key: Key, test_point: Params
+) -> Position:
+    """One position drawn by `sampler`, or uniformly."""
+    inverse = target.transform.inverse
+    if sampler is None:
+        return uniform(key, jax.eval_shape(inverse, test_point))
+    return inverse(sampler(key))
+
+
 def _draw(
     _: None,
     target: Target,
@@ -109,14 +134,8 @@ def _draw(
     keys: Key,
     test_point: Params,
 ) -> Start:
-    inverse = target.transform.inverse
-
-    def propose(key: Key) -> Position:
-        if sampler is None:
-            return uniform(key, jax.eval_shape(inverse, test_point))
-        return inverse(sampler(key))
-
-    return _evaluate(target, strong(jax.lax.map(propose, keys)), test_point)
+    positions = jax.lax.map(lambda key: propose(target, sampler, key, test_point), keys)
+    return _evaluate(target, strong(positions), test_point)
 
 
 def _given(_: None, target: Target, params: Params, test_point: Params) -> Start:
@@ -233,13 +252,7 @@ def find(
     if init is None:
         init = next(iter(model.initializers), "uniform")
     if isinstance(init, str):
-        known = [*model.initializers, "uniform"]
-        if init not in known:
-            raise ValueError(
-                f"`init={init!r}` is not among this model's ways to start: {', '.join(known)}. "
-                "Use one of these, a pytree or an earlier result."
-            )
-        sampler, test_point = model.initializers.get(init), model.test_point
+        sampler, test_point = sampler_of(model, init), model.test_point
         made = program(_draw, None, target, sampler, keys, test_point)
         compile_all(made)
         start = _redraw(lambda keys: made(target, sampler, keys, test_point), keys, tries)

@@ -138,3 +138,15 @@ def test_rounding_of_single_precision_is_not_a_discontinuity():
     assert single.status == "passed" and "along 1 random direction (float32)" in single.message
     double = _judge(paths, slopes, found, ranges, "float64", "")
     assert double.status == "warned" and "along `b` do not converge" in double.message
+
+
+def test_rounding_of_a_recurrent_network_that_does_not_run_in_float64():
+    rng = np.random.default_rng(0)
+    net = nn.Sequential([nn.RNN(nn.GRUCell(4)), lambda h: h[:, -1], nn.Dense(1)])
+    prices = (1000 + 50 * rng.normal(size=(120, 6, 1))).astype(np.float32)
+    found = check(
+        "gradient and differences",
+        cw.wrap(net, prices, rng.normal(size=120), likelihood="gaussian"),
+    )
+    assert "float32" in found.message
+    assert found.status == "passed", found.message

@@ -67,3 +67,20 @@ def test_what_the_models_functions_return_is_their_own_fault():
     report = cw.Model(lambda p: "no", {"w": jnp.ones(N)}).debug(0, verbosity=0)
     assert report["log density shape"].status == "failed"
     assert "str" in report["log density shape"].message
+
+
+def test_a_latent_that_only_priors_use_is_no_mistake():
+    def prior(path, shape, latents):
+        return dist.Normal(0, latents["tau"])
+
+    model = cw.wrap(
+        lambda p, x: x @ p["w"],
+        X,
+        Y,
+        likelihood="gaussian",
+        example={"w": jnp.ones(3)},
+        prior=prior,
+        latents={"tau": dist.HalfCauchy(1.0), "spare": dist.HalfNormal(1.0)},
+    )
+    found = check("parameters informed", model)
+    assert found.status == "warned" and found.details["leaves"] == ["spare"]

@@ -78,7 +78,27 @@ def test_minibatches_that_are_biased():
 
 
 def test_minibatches_that_are_not():
-    found = check("minibatches", regression())
+    def density(p, data):
+        return log_prior(p) + log_likelihood(p, data).sum()
+
+    found = check("minibatches", regression(log_density=density))
     assert found.status == "passed" and "Averaged over 2 batches of 10 rows" in found.message
     np.testing.assert_allclose(found.details["batches"].mean(), found.details["full"], rtol=1e-5)
+    sums = check("minibatches", regression())  # holds once rows are independent
+    assert sums.status == "passed" and "the prior plus the sum over rows" in sums.message
     assert check("minibatches", GOOD).status == "skipped"
+
+
+def test_rows_that_interact_by_design_are_a_warning():
+    def partial_likelihood(p, data):
+        risk = data["x"] @ p["w"]
+        return normal(p) + (risk - jax.nn.logsumexp(risk)).sum()
+
+    found = check("rows summed", cw.Model(partial_likelihood, W, data={"x": X, "y": Y}))
+    assert found.status == "warned" and "as in a Gaussian process or a partial" in found.message
+    once, twice, thrice = found.details["values"]
+    # f(k) = prior + k c - k N log k, and f(3) - 3 f(2) + 3 f(1) does not know c: it has the prior.
+    n = len(X)
+    prior = thrice - 3 * twice + 3 * once + 3 * n * np.log(3) - 6 * n * np.log(2)
+    assert -50 < prior < 0
+    np.testing.assert_allclose(thrice - 2 * twice + once, -3 * n * np.log(3) + 4 * n * np.log(2))

@@ -188,3 +188,35 @@ WIDE = {"a": dist.Normal(0, 100.0), "b": dist.Normal(0, 100.0)}
 def test_a_prior_far_from_the_targets(make, words):
     found = check("prior predictive", make(WIDE))
     assert found.status == "warned" and words in found.message
+
+
+@pytest.mark.parametrize(
+    ("last", "y", "words"),
+    [
+        (jax.nn.relu, TARGETS, "never negative, but "),
+        (lambda o: -jax.nn.softplus(o), TARGETS, "never positive, but "),
+        (jax.nn.sigmoid, 50 * TARGETS, "between 0 and 1, but "),
+        (jnp.tanh, 50 * TARGETS, "between -1 and 1, but "),
+    ],
+)
+def test_an_activation_that_cannot_reach_the_targets(last, y, words):
+    found = check("prior predictive", model(0, y, "gaussian", last))
+    assert found.status == "warned" and words in found.message
+    beyond = np.mean(y < 0) if "negative" in words else np.mean(y > 0)
+    if "never" in words:
+        assert f"but {beyond:.0%} of the targets are: " in found.message
+
+
+def test_an_activation_that_reaches_the_targets():
+    noise = 0.02 * RNG.normal(size=ROWS).astype(np.float32)
+    for last in (jax.nn.sigmoid, jax.nn.softplus, jax.nn.relu):
+        y = np.asarray(last(TARGETS)) + noise
+        assert check("prior predictive", model(0, y, "gaussian", last)).status == "passed"
+
+
+def test_labels_that_begin_at_one():
+    found = check("targets", model(4, LABELS + 1, "categorical"))
+    assert found.status == "warned"
+    assert "`y` holds the labels 1, 2, 3, but classes are numbered from 0" in found.message
+    assert "`y - 1` and 3 outputs" in found.message
+    assert check("targets", model(3, LABELS, "categorical")).status == "passed"
