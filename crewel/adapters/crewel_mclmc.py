@@ -1,0 +1,215 @@
+"""Microcanonical Langevin Monte Carlo of our own, with a warm-up that no NaN breaks.
+
+The warm-up tunes the step size so that the variance of the energy's error per dimension falls from
+one value to another over its first part, as published for Bayesian networks (Sommer et al. 2025),
+by stochastic approximation (Robbins & Monro 1951): the logarithm of the step size moves by a gain
+times one minus the squared error over its target. A step that is not finite, or whose error
+explodes, is rejected, and the next steps are shorter; steps whose errors are small make them longer
+again. The length after which the velocity is forgotten is the posterior's spread.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from crewel.adapters import microcanonical
+from crewel.adapters.crewel import BACKEND
+from crewel.adapters.microcanonical import Particle
+from crewel.adapters.vectors import Layout
+from crewel.core.families import MCMC
+from crewel.core.protocol import Algorithm, Key, Position, Stats, SteppedWarmup, Target
+
+FALLING = 0.6  # of the warm-up, in which the energy variance falls and a metric is learned
+AVERAGED = 0.2  # of the warm-up, its last part, in which step sizes are averaged
+EXPLODED = 20.0  # standard deviations of the energy's error beyond which a step is rejected
+LEAST_EXPLOSION = 10.0  # and at least this error
+GAIN, DECAY, EARLY = 0.3, 0.75, 10  # the gain of step t is GAIN (1 + t / EARLY)**-DECAY
+RECENT = 3  # moments weigh step t by about t**(RECENT - 1)
+FORGET = 10.0  # steps after which the velocity is forgotten in the warm-up, at least
+FIRST = 0.1  # of the step size that a standard normal density of the same gradient would allow
+
+
+class Tuning(NamedTuple):
+    """What the warm-up tunes for; the options of `crewel_mclmc`.
+
+    Attributes:
+        desired_energy_var_start: variance of the energy's error in one step, per dimension, at the
+            start of the warm-up. Large values travel fast.
+        desired_energy_var_end: the same from 60 % of the warm-up on, and so of the draws. The bias
+            of the draws grows with it.
+        diagonal_preconditioning: whether coordinates are scaled by the posterior's standard
+            deviations, as found in the first 60 % of the warm-up.
+    """
+
+    desired_energy_var_start: Any = 0.5
+    desired_energy_var_end: Any = 0.1
+    diagonal_preconditioning: bool = False
+
+
+class Moments(NamedTuple):
+    """Running mean and variance of the position, `(d,)` each, of the recent steps mostly."""
+
+    mean: jax.Array
+    variance: jax.Array
+
+
+class State(NamedTuple):
+    """A chain.
+
+    Attributes:
+        layout: where the parameters are in the particle's vectors.
+        particle: the particle.
+        step_size: distance per step, in units of the scale.
+        length: distance after which the velocity is forgotten, in the same units.
+        scale: `(d,)`, lengths of the coordinates.
+        moments: of the position.
+        average: of the logarithm of the step size, over the end of the warm-up.
+        count: warm-up steps so far.
+    """
+
+    layout: Layout
+    particle: Particle
+    step_size: jax.Array
+    length: jax.Array
+    scale: jax.Array
+    moments: Moments
+    average: jax.Array
+    count: jax.Array
+
+
+def init(
+    target: Target, key: Key, position: Position, num_warmup: int, /, **options: Any
+) -> State:
+    """A chain at a position, with a first guess of the step size from the gradient's norm."""
+    layout = Layout.of(position)
+    particle = microcanonical.start(target, layout, key, position)
+    size, one = particle.position.size, jnp.ones_like(particle.position)
+    # In a standard normal density the norm of the gradient is about the root of the dimension.
+    steep = jnp.linalg.norm(particle.gradient) + 1e-3 * jnp.sqrt(size)
+    step_size = FIRST * size / steep
+    moments = Moments(particle.position, jnp.zeros_like(one))
+    average, count = jnp.zeros_like(step_size), jnp.int32(0)
+    return State(
+        layout, particle, step_size, FORGET * step_size, one, moments, average, count
+    )
+
+
+def _limit(size: int, variance: Any) -> jax.Array:
+    """The energy error beyond which a step is rejected."""
+    return jnp.maximum(EXPLODED * jnp.sqrt(size * jnp.asarray(variance)), LEAST_EXPLOSION)
+
+
+def _move(
+    target: Target, key: Key, state: State, variance: Any
+) -> tuple[Particle, jax.Array, jax.Array]:
+    """`(particle, energy error, whether it moved)` after a step."""
+    particle = microcanonical.refresh(key, state.particle, state.step_size / state.length)
+    moved, error = microcanonical.verlet(
+        target, state.layout, particle, state.step_size, state.scale
+    )
+    particle, ok = microcanonical.accept(
+        particle, moved, error, _limit(particle.position.size, variance)
+    )
+    return particle, error, ok
+
+
+def desired(tuning: Tuning, fraction: Any) -> jax.Array:
+    """The energy variance per dimension that is wanted at a fraction of the warm-up.
+
+    Examples:
+        >>> [round(float(desired(Tuning(), f)), 3) for f in (0.0, 0.3, 0.6, 1.0)]
+        [0.5, 0.224, 0.1, 0.1]
+    """
+    done = jnp.minimum(fraction / FALLING, 1.0)
+    ratio = jnp.asarray(tuning.desired_energy_var_end / tuning.desired_energy_var_start)
+    return tuning.desired_energy_var_start * ratio**done
+
+
+def update(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:
+    """One step of the warm-up."""
+    tuning, size = Tuning(**options), state.scale.size
+    done = state.count
+    variance = desired(tuning, done / num_warmup)
+    particle, error, ok = _move(target, key, state, variance)
+    switch = int(FALLING * num_warmup) if tuning.diagonal_preconditioning else num_warmup
+    since = jnp.where(done < switch, done, done - switch)
+    gain = GAIN * (1 + since / EARLY) ** -DECAY
+    ratio = jnp.where(ok, error**2 / (size * variance), EXPLODED**2)
+    log_step = jnp.log(state.step_size) + jnp.maximum(gain * (1 - ratio), -1.0)
+    weight = RECENT / (done + RECENT)
+    away = particle.position - state.moments.mean
+    moments = Moments(
+        state.moments.mean + weight * away,
+        (1 - weight) * (state.moments.variance + weight * away**2),
+    )
+    scale = state.scale
+    if tuning.diagonal_preconditioning:
+        now = done + 1 == switch
+        scale = jnp.where(now, _scale(moments), scale)
+        log_step -= jnp.where(now, 0.5 * jnp.log(jnp.mean(scale**2)), 0.0)
+    log_step = jnp.maximum(log_step, jnp.log(_shortest(particle.position, scale)))
+    kept = done - int((1 - AVERAGED) * num_warmup)  # the steps before this in the average
+    average = state.average + (log_step - state.average) / jnp.maximum(kept + 1, 1)
+    step_size = jnp.exp(log_step)
+    length = jnp.maximum(_spread(moments, scale), FORGET * step_size)
+    return State(
+        state.layout, particle, step_size, length, scale, moments, average, state.count + 1
+    )
+
+
+def _scale(moments: Moments) -> jax.Array:
+    """Standard deviations, none of them zero."""
+    return jnp.sqrt(moments.variance + 1e-4 * jnp.mean(moments.variance) + 1e-30)
+
+
+def _spread(moments: Moments, scale: jax.Array) -> jax.Array:
+    """The root of the total variance, in units of the scale."""
+    return jnp.sqrt(jnp.sum(moments.variance / scale**2))
+
+
+def _shortest(vector: jax.Array, scale: jax.Array) -> jax.Array:
+    """The shortest step size: with a shorter one, rounding would leave the position in place."""
+    rounding = jnp.finfo(vector.dtype).eps * jnp.max(jnp.abs(vector) / scale)
+    return jnp.sqrt(vector.size) * rounding + 1e-30
+
+
+def finish(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:
+    """The chain with the averaged step size, and the posterior's spread as its length."""
+    step_size = jnp.exp(state.average)
+    length = jnp.maximum(_spread(state.moments, state.scale), step_size)
+    return state._replace(step_size=step_size, length=length)
+
+
+def step(
+    target: Target, key: Key, state: State, /, **options: Any
+) -> tuple[State, Position, Stats]:
+    """One step."""
+    particle, error, ok = _move(target, key, state, Tuning(**options).desired_energy_var_end)
+    stats = {
+        "lp": particle.lp,
+        "energy_error": jnp.where(ok, error, jnp.nan),
+        "step_size": state.step_size,
+        "diverging": ~ok,
+    }
+    return state._replace(particle=particle), state.layout.position(particle.position), stats
+
+
+ROWS = (
+    Algorithm(
+        name="crewel_mclmc",
+        family=MCMC,
+        summary="Microcanonical Langevin Monte Carlo with a robust warm-up, one gradient per step",
+        reference="Robnik, De Luca, Silverstein & Seljak 2023; Sommer et al. 2025",
+        backend=BACKEND,
+        option_sources=("crewel.adapters.crewel_mclmc.Tuning",),
+        step=step,
+        warmup=SteppedWarmup(init, update, finish=finish),
+        bias="No accept step: variances are too large by an error that grows with the energy's.",
+        test_budget={"num_warmup": 2000, "num_draws": 4000, "thinning": 2}
+        | {"desired_energy_var_end": 5e-4},
+        gradients=(1, 1),
+    ),
+)
