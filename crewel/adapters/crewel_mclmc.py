@@ -107,7 +107,7 @@ def _move(
 ) -> tuple[Particle, jax.Array, jax.Array]:
     """`(particle, energy error, whether it moved)` after a step."""
     particle = microcanonical.refresh(key, state.particle, state.step_size / state.length)
-    moved, error = microcanonical.verlet(
+    moved, error = microcanonical.leap(
         target, state.layout, particle, state.step_size, state.scale
     )
     particle, ok = microcanonical.accept(
@@ -201,7 +201,7 @@ ROWS = (
     Algorithm(
         name="crewel_mclmc",
         family=MCMC,
-        summary="Microcanonical Langevin Monte Carlo with a robust warm-up, one gradient per step",
+        summary="Microcanonical Langevin Monte Carlo with a robust warm-up, two gradients per step",
         reference="Robnik, De Luca, Silverstein & Seljak 2023; Sommer et al. 2025",
         backend=BACKEND,
         option_sources=("crewel.adapters.crewel_mclmc.Tuning",),
@@ -210,6 +210,6 @@ ROWS = (
         bias="No accept step: variances are too large by an error that grows with the energy's.",
         test_budget={"num_warmup": 2000, "num_draws": 4000, "thinning": 2}
         | {"desired_energy_var_end": 5e-4},
-        gradients=(1, 1),
+        gradients=(2, 2),
     ),
 )
