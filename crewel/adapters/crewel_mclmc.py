@@ -22,8 +22,9 @@ from crewel.adapters.vectors import Layout
 from crewel.core.families import MCMC
 from crewel.core.protocol import Algorithm, Key, Position, Stats, SteppedWarmup, Target
 
-FALLING = 0.6  # of the warm-up, in which the energy variance falls and a metric is learned
-AVERAGED = 0.2  # of the warm-up, its last part, in which step sizes are averaged
+FALLING = 0.6  # of the warm-up, in which the energy variance falls
+METRIC = 0.75  # of the warm-up, after which a metric is set and the step size tuned anew
+AVERAGED = 0.15  # of the warm-up, its last part, in which step sizes are averaged
 EXPLODED = 20.0  # standard deviations of the energy's error beyond which a step is rejected
 LEAST_EXPLOSION = 10.0  # and at least this error
 GAIN, DECAY, EARLY = 0.3, 0.75, 10  # the gain of step t is GAIN (1 + t / EARLY)**-DECAY
@@ -41,7 +42,8 @@ class Tuning(NamedTuple):
         desired_energy_var_end: the same from 60 % of the warm-up on, and so of the draws. The bias
             of the draws grows with it.
         diagonal_preconditioning: whether coordinates are scaled by the posterior's standard
-            deviations, as found in the first 60 % of the warm-up.
+            deviations. They are estimated in the first three quarters of the warm-up, mostly in
+            the last of these, and the step size is tuned again in the last quarter.
     """
 
     desired_energy_var_start: Any = 0.5
@@ -105,15 +107,12 @@ def _limit(size: int, variance: Any) -> jax.Array:
 def _move(
     target: Target, key: Key, state: State, variance: Any
 ) -> tuple[Particle, jax.Array, jax.Array]:
-    """`(particle, energy error, whether it moved)` after a step."""
-    particle = microcanonical.refresh(key, state.particle, state.step_size / state.length)
-    moved, error = microcanonical.leap(
-        target, state.layout, particle, state.step_size, state.scale
-    )
-    particle, ok = microcanonical.accept(
-        particle, moved, error, _limit(particle.position.size, variance)
-    )
-    return particle, error, ok
+    """`(particle, whether it moved, energy error)` after a step."""
+    old, step_size = state.particle, state.step_size
+    velocity = microcanonical.refresh(key, old.velocity, step_size / state.length)
+    old = old._replace(velocity=velocity)
+    moved, error = microcanonical.leap(target, state.layout, old, step_size, state.scale)
+    return *microcanonical.accept(old, moved, error, _limit(velocity.size, variance)), error
 
 
 def desired(tuning: Tuning, fraction: Any) -> jax.Array:
@@ -133,8 +132,8 @@ def update(target: Target, key: Key, state: State, num_warmup: int, /, **options
     tuning, size = Tuning(**options), state.scale.size
     done = state.count
     variance = desired(tuning, done / num_warmup)
-    particle, error, ok = _move(target, key, state, variance)
-    switch = int(FALLING * num_warmup) if tuning.diagonal_preconditioning else num_warmup
+    particle, ok, error = _move(target, key, state, variance)
+    switch = int(METRIC * num_warmup) if tuning.diagonal_preconditioning else num_warmup
     since = jnp.where(done < switch, done, done - switch)
     gain = GAIN * (1 + since / EARLY) ** -DECAY
     ratio = jnp.where(ok, error**2 / (size * variance), EXPLODED**2)
@@ -187,7 +186,7 @@ def step(
     target: Target, key: Key, state: State, /, **options: Any
 ) -> tuple[State, Position, Stats]:
     """One step."""
-    particle, error, ok = _move(target, key, state, Tuning(**options).desired_energy_var_end)
+    particle, ok, error = _move(target, key, state, Tuning(**options).desired_energy_var_end)
     stats = {
         "lp": particle.lp,
         "energy_error": jnp.where(ok, error, jnp.nan),

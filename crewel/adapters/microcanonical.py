@@ -7,14 +7,29 @@ gradient `g` turns the velocity `u` towards `e = g / |g|`, with `delta = t |g| /
     u <- (u + e (sinh delta + e.u (cosh delta - 1))) / (cosh delta + e.u sinh delta)
 
 and changes the energy by `(d - 1) log(cosh delta + e.u sinh delta)` minus the change of the log
-density. A step is a half kick, a drift and a half kick (velocity Verlet), which takes one gradient,
-and a partial refresh of the velocity. The positions are then distributed as the density, up to the
-error of the steps.
+density. A step is three kicks with two drifts between them, by the minimal norm integrator
+(McLachlan 1995; Takaishi & de Forcrand 2006), and a partial refresh of the velocity. The positions
+are then distributed as the density, up to the error of the steps.
+
+The integrator was chosen by numbers. On Gaussians of 10, 100 and 1,000 dimensions, with variances
+that are equal or differ by a factor of 100, 20,000 gradients (6,000 in 1,000 dimensions) at the
+best step size gave these root mean squared errors of second moments, relative to the variance:
+
+| dimensions, condition number | velocity Verlet | minimal norm |
+| --- | --- | --- |
+| 10, 1 | 0.028 | 0.022 |
+| 10, 100 | 0.049 | 0.039 |
+| 100, 1 | 0.027 | 0.022 |
+| 100, 100 | 0.048 | 0.037 |
+| 1,000, 1 | 0.045 | 0.037 |
+| 1,000, 100 | 0.078 | 0.066 |
+
+Verlet's one gradient per step would need 1.4 to 1.8 times as many gradients for the same error.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,20 +58,26 @@ class Particle(NamedTuple):
 
 
 def start(target: Target, layout: Layout, key: Key, position: Position) -> Particle:
-    """A particle at a position, with a velocity in a random direction.
+    """A particle at a position, with a velocity in a random direction."""
+    vector = layout.vector(position)
+    lp, gradient = _density(target, layout, vector)
+    return Particle(vector, direction(key, vector), lp, gradient)
+
+
+def direction(key: Key, vector: jax.Array) -> jax.Array:
+    """A velocity in a random direction, of the shape of `vector`.
 
     Raises:
-        ValueError: the model has fewer than two parameters: there is nothing to turn.
+        ValueError: the vector has fewer than two entries, so the velocity cannot turn.
     """
-    vector = layout.vector(position)
     if vector.size < 2:
         raise ValueError(
             "Microcanonical samplers need at least two parameters: the velocity has a direction "
-            "only. Use another sampler, for example `numpyro_nuts`."
+            "only, and in one dimension it cannot turn. Use another sampler, for example "
+            "`numpyro_nuts`."
         )
-    lp, gradient = _density(target, layout, vector)
     velocity = jax.random.normal(key, vector.shape, vector.dtype)
-    return Particle(vector, velocity / jnp.linalg.norm(velocity), lp, gradient)
+    return velocity / jnp.linalg.norm(velocity)
 
 
 def _density(target: Target, layout: Layout, vector: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -128,18 +149,18 @@ def accept(
     return jax.tree.map(lambda new, old: jnp.where(ok, new, old), moved, turned), ok
 
 
-def refresh(key: Key, particle: Particle, ratio: jax.Array) -> Particle:
-    """Forget part of the velocity: what a share `exp(-ratio)` of it is, stays.
+def refresh(key: Key, velocity: jax.Array, ratio: Any) -> jax.Array:
+    """A velocity of which a part is forgotten: on average a share of `exp(-ratio)` remains.
 
     Args:
         key: PRNG key.
-        particle: the particle.
+        velocity: `(d,)`, of norm one.
         ratio: the step size over the length after which the velocity is forgotten.
     """
-    size = particle.velocity.size
-    noise = jnp.sqrt(jnp.expm1(2 * jnp.minimum(ratio, 20.0)) / size) * normals(key, size)
-    velocity = particle.velocity + noise.astype(particle.velocity.dtype)
-    return particle._replace(velocity=velocity / jnp.sqrt(jnp.sum(velocity**2)))
+    ratio = jnp.minimum(ratio, 20.0)  # beyond that it is forgotten in one step
+    noise = jnp.sqrt(jnp.expm1(2 * ratio) / velocity.size) * normals(key, velocity.size)
+    velocity = velocity + noise.astype(velocity.dtype)
+    return velocity / jnp.sqrt(jnp.sum(velocity**2))
 
 
 def normals(key: Key, size: int) -> jax.Array:
