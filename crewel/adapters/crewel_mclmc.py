@@ -82,21 +82,17 @@ class State(NamedTuple):
     count: jax.Array
 
 
-def init(
-    target: Target, key: Key, position: Position, num_warmup: int, /, **options: Any
-) -> State:
+def init(target: Target, key: Key, position: Position, num_warmup: int, /, **options: Any) -> State:
     """A chain at a position, with a first guess of the step size from the gradient's norm."""
     layout = Layout.of(position)
     particle = microcanonical.start(target, layout, key, position)
     size, one = particle.position.size, jnp.ones_like(particle.position)
     # In a standard normal density the norm of the gradient is about the root of the dimension.
-    steep = jnp.linalg.norm(particle.gradient) + 1e-3 * jnp.sqrt(size)
+    steep = jnp.linalg.norm(particle.gradient) + 1e-3 * size**0.5
     step_size = FIRST * size / steep
     moments = Moments(particle.position, jnp.zeros_like(one))
     average, count = jnp.zeros_like(step_size), jnp.int32(0)
-    return State(
-        layout, particle, step_size, FORGET * step_size, one, moments, average, count
-    )
+    return State(layout, particle, step_size, FORGET * step_size, one, moments, average, count)
 
 
 def _limit(size: int, variance: Any) -> jax.Array:
@@ -129,16 +125,17 @@ def desired(tuning: Tuning, fraction: Any) -> jax.Array:
 
 def update(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:
     """One step of the warm-up."""
-    tuning, size = Tuning(**options), state.scale.size
+    tuning, size, dtype = Tuning(**options), state.scale.size, state.scale.dtype
     done = state.count
-    variance = desired(tuning, done / num_warmup)
+    variance = desired(tuning, done / num_warmup).astype(dtype)
     particle, ok, error = _move(target, key, state, variance)
     switch = int(METRIC * num_warmup) if tuning.diagonal_preconditioning else num_warmup
     since = jnp.where(done < switch, done, done - switch)
     gain = GAIN * (1 + since / EARLY) ** -DECAY
     ratio = jnp.where(ok, error**2 / (size * variance), EXPLODED**2)
-    log_step = jnp.log(state.step_size) + jnp.maximum(gain * (1 - ratio), -1.0)
-    weight = RECENT / (done + RECENT)
+    change = jnp.maximum(gain * (1 - ratio), -1.0).astype(dtype)
+    log_step = jnp.log(state.step_size) + change
+    weight = (RECENT / (done + RECENT)).astype(dtype)
     away = particle.position - state.moments.mean
     moments = Moments(
         state.moments.mean + weight * away,
@@ -151,7 +148,7 @@ def update(target: Target, key: Key, state: State, num_warmup: int, /, **options
         log_step -= jnp.where(now, 0.5 * jnp.log(jnp.mean(scale**2)), 0.0)
     log_step = jnp.maximum(log_step, jnp.log(_shortest(particle.position, scale)))
     kept = done - int((1 - AVERAGED) * num_warmup)  # the steps before this in the average
-    average = state.average + (log_step - state.average) / jnp.maximum(kept + 1, 1)
+    average = state.average + (log_step - state.average) / jnp.maximum(kept + 1, 1).astype(dtype)
     step_size = jnp.exp(log_step)
     length = jnp.maximum(_spread(moments, scale), FORGET * step_size)
     return State(
@@ -172,7 +169,7 @@ def _spread(moments: Moments, scale: jax.Array) -> jax.Array:
 def _shortest(vector: jax.Array, scale: jax.Array) -> jax.Array:
     """The shortest step size: with a shorter one, rounding would leave the position in place."""
     rounding = jnp.finfo(vector.dtype).eps * jnp.max(jnp.abs(vector) / scale)
-    return jnp.sqrt(vector.size) * rounding + 1e-30
+    return vector.size**0.5 * rounding + 1e-30
 
 
 def finish(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:

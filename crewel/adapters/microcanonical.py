@@ -120,11 +120,9 @@ def leap(
         scale: `(d,)`, lengths of the coordinates: the square roots of a diagonal inverse metric.
     """
 
-    def stage(
-        i: jax.Array, carry: tuple[Particle, jax.Array]
-    ) -> tuple[Particle, jax.Array]:
+    def stage(i: jax.Array, carry: tuple[Particle, jax.Array]) -> tuple[Particle, jax.Array]:
         old, energy = carry
-        share = jnp.where(i == 0, OUTER, 1 - 2 * OUTER)
+        share = jnp.where(i == 0, OUTER, 1 - 2 * OUTER).astype(step_size.dtype)
         velocity, more = kick(old.velocity, scale * old.gradient, share * step_size)
         vector = old.position + 0.5 * step_size * scale * velocity
         lp, gradient = _density(target, layout, vector)

@@ -89,9 +89,7 @@ class Layout:
             begin = end
         return jax.tree.unflatten(self.structure, leaves)
 
-    def value_and_gradient(
-        self, target: Target, vector: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def value_and_gradient(self, target: Target, vector: jax.Array) -> tuple[jax.Array, jax.Array]:
         """The log density of a vector, and its gradient as a vector.
 
         The gradient is taken by the leaves and then joined: with respect to the vector, it would
