@@ -134,17 +134,22 @@ def leap(
     return moved._replace(velocity=velocity), energy + more - (moved.lp - particle.lp)
 
 
-def accept(
-    particle: Particle, moved: Particle, error: jax.Array, most: jax.Array
-) -> tuple[Particle, jax.Array]:
-    """The moved particle, or the old one turned round if the energy error is not within `most`.
+def rounding(old: Particle, new: Particle) -> jax.Array:
+    """The error of the energy that is due to the finite precision of the two log densities.
 
-    Whether a step is rejected is the same for its reverse, so rejecting leaves the distribution
-    alone. Returns the particle and whether it moved.
+    A density far from its bulk is so large that single precision hides all but huge changes of it;
+    they must count neither for nor against a step.
     """
-    ok = jnp.abs(error) <= most  # false where it is NaN
-    turned = particle._replace(velocity=-particle.velocity)
-    return jax.tree.map(lambda new, old: jnp.where(ok, new, old), moved, turned), ok
+    return jnp.finfo(old.lp.dtype).eps * (jnp.abs(old.lp) + jnp.abs(new.lp))
+
+
+def moved(old: Particle, new: Particle, accepted: jax.Array) -> Particle:
+    """The new particle, or the old one turned round if the step is not accepted.
+
+    As long as a step and its reverse are accepted alike, this leaves the distribution alone.
+    """
+    turned = old._replace(velocity=-old.velocity)
+    return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, turned)
 
 
 def refresh(key: Key, velocity: jax.Array, ratio: Any) -> jax.Array:

@@ -94,7 +94,9 @@ def energy(ev: Evidence) -> str | None:
         return None
     errors = np.asarray(ev.stats["energy_error"], np.float64)
     size = sum(leaf[0, 0].size for leaf in named_leaves(ev.post.draws).values())
-    variance = np.nanmean(errors**2, axis=1) / size
+    kept = np.isfinite(errors)  # a rejected step has none
+    total = np.where(kept, errors, 0.0) ** 2
+    variance = total.sum(1) / np.maximum(kept.sum(1), 1) / size
     # What the user or the row asked for is not a fault, but chains well above it were not tuned.
     desired = float(ev.post.call.options.get("desired_energy_var_end", 0.0))
     limit = max(ENERGY, UNTUNED * desired)
@@ -103,7 +105,7 @@ def energy(ev: Evidence) -> str | None:
         return ""
     which = _which(bad)
     return (
-        f"The energy errors of {which} have a variance of {number(np.nanmax(variance))} per "
+        f"The energy errors of {which} have a variance of {number(variance.max())} per "
         f"dimension, above {number(limit)}: the steps are too long, and without an accept step the "
         "draws are biased. Use a smaller step size, a lower desired energy variance, a longer "
         "warm-up, or an adjusted sampler."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from jax.tree_util import Partial
 
 import crewel as cw
 from crewel.adapters.crewel_mclmc import Tuning, desired
+from crewel.posterior import verdict
 
 
 def _gaussian(sd, z):
@@ -27,7 +30,7 @@ def run(model, **kwargs):
 
 
 @pytest.mark.parametrize("dimension", [2, 10, 100])
-@pytest.mark.parametrize("wanted", [0.1, 5e-4])
+@pytest.mark.parametrize("wanted", [5e-3, 5e-4])
 def test_the_energy_variance_is_what_was_asked_for(dimension, wanted):
     """Also in few dimensions, where squared errors have heavy tails."""
     model = gaussian(*np.linspace(0.5, 1.5, dimension))
@@ -53,8 +56,8 @@ def test_moments_within_the_stated_bias(diagonal):
     assert np.abs(of_mean).max() < 5
     assert ((np.abs(of_sd) < 5) | (np.abs(ratio - 1) < 0.05)).all(), ratio
     scale = np.asarray(post.state.scale)
-    if diagonal:  # learned within a third, where others differ by a factor of forty
-        assert (np.abs(np.log(scale / sd)) < np.log(4 / 3)).all(), scale
+    if diagonal:  # learned from a few dozen independent draws, of sd 1 / sqrt(2 * 12) each
+        assert (np.abs(np.log(scale / sd)) < 4 / 24**0.5).all(), scale
         length = np.sqrt(8)
     else:
         assert (scale == 1).all()
@@ -161,13 +164,13 @@ def test_the_schedule_falls_geometrically():
 
 
 def test_what_the_verdict_says_of_the_energy():
-    """A desired variance is no fault; one far above it is."""
-    with cw.settings(verdict="warn"):
-        model = gaussian(*np.ones(10))
-        post = run(model, num_draws=1000, thinning=2)
-        assert "energy errors" in post.verdict.looked_at and post.verdict, post.verdict
-        with pytest.warns(cw.InferenceWarning, match="energy errors"):
-            run(model, num_warmup=0, num_draws=200, init=jnp.full(10, 0.01))
+    """A desired variance is no fault; one far above it is, and rejected steps count for nothing."""
+    post = run(gaussian(*np.ones(10)), num_draws=1000, thinning=2)
+    assert "energy errors" in verdict.judge(post).looked_at and verdict.judge(post)
+    errors = 30 * post.stats["energy_error"]
+    errors[:, 0] = np.nan
+    worse = dataclasses.replace(post, stats=post.stats | {"energy_error": errors})
+    assert "above 1:" in verdict.judge(worse)["energy errors"].message
 
 
 @pytest.mark.parametrize("name", ["desired_energy_var_start", "desired_energy_var_end"])

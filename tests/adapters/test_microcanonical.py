@@ -74,21 +74,20 @@ def test_the_error_of_a_step_is_of_third_order():
         start = particle(1)
         errors = [
             float(microcanonical.leap(target, layout, start, jnp.asarray(e), jnp.ones(5))[1])
-            for e in (0.4, 0.2, 0.1)
+            for e in (0.04, 0.02, 0.01)
         ]
     # Halving the step divides the error by eight, up to the next order.
     ratios = np.array(errors[:-1]) / errors[1:]
-    assert (ratios > 5).all() and (ratios < 12).all(), errors
+    assert (ratios > 6).all() and (ratios < 11).all(), errors
 
 
-@pytest.mark.parametrize("error", [jnp.nan, jnp.inf, -jnp.inf, 5.0, -5.0])
-def test_a_step_that_explodes_turns_the_particle_round(error):
+def test_a_step_that_is_not_accepted_turns_the_particle_round():
     old, new = particle(0), particle(1)
-    kept, ok = microcanonical.accept(old, new, jnp.asarray(error), jnp.asarray(4.0))
-    assert not ok
+    kept = microcanonical.moved(old, new, jnp.asarray(False))
     wanted = old._replace(velocity=-old.velocity)
     assert all(np.array_equal(a, b) for a, b in zip(kept, wanted, strict=True))
-    assert microcanonical.accept(old, new, jnp.asarray(-3.0), jnp.asarray(4.0))[1]
+    kept = microcanonical.moved(old, new, jnp.asarray(True))
+    assert all(np.array_equal(a, b) for a, b in zip(kept, new, strict=True))
 
 
 def test_normals_are_nearly_normal_and_independent():
