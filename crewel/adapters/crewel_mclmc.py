@@ -28,7 +28,7 @@ AVERAGED = 0.15  # of the warm-up, its last part, in which step sizes are averag
 EXPLODED = 20.0  # standard deviations of the energy's error beyond which a step is rejected
 LEAST_EXPLOSION = 10.0  # and at least this error
 GAIN, DECAY, EARLY = 0.3, 0.75, 10  # the gain of step t is GAIN (1 + t / EARLY)**-DECAY
-RECENT = 3  # moments weigh step t by about t**(RECENT - 1)
+WINDOWS = 8  # of the moments: they begin anew after half of the warm-up, a quarter, an eighth, ...
 FORGET = 10.0  # steps after which the velocity is forgotten in the warm-up, at least
 FIRST = 0.1  # of the step size that a standard normal density of the same gradient would allow
 
@@ -42,8 +42,8 @@ class Tuning(NamedTuple):
         desired_energy_var_end: the same from 60 % of the warm-up on, and so of the draws. The bias
             of the draws grows with it.
         diagonal_preconditioning: whether coordinates are scaled by the posterior's standard
-            deviations. They are estimated in the first three quarters of the warm-up, mostly in
-            the last of these, and the step size is tuned again in the last quarter.
+            deviations. They are estimated in the third quarter of the warm-up, and the step size
+            is tuned again in the last.
     """
 
     desired_energy_var_start: Any = 0.5
@@ -52,7 +52,10 @@ class Tuning(NamedTuple):
 
 
 class Moments(NamedTuple):
-    """Running mean and variance of the position, `(d,)` each, of the recent steps mostly."""
+    """Mean and variance of the position, `(d,)` each, over a window of the warm-up's steps.
+
+    The next window is as long as all before it, so the way from a far start is soon forgotten.
+    """
 
     mean: jax.Array
     variance: jax.Array
@@ -68,6 +71,7 @@ class State(NamedTuple):
         length: distance after which the velocity is forgotten, in the same units.
         scale: `(d,)`, lengths of the coordinates.
         moments: of the position.
+        spread: the root of the total variance in the last window, in units of the scale.
         average: of the logarithm of the step size, over the end of the warm-up.
         count: warm-up steps so far.
     """
@@ -78,6 +82,7 @@ class State(NamedTuple):
     length: jax.Array
     scale: jax.Array
     moments: Moments
+    spread: jax.Array
     average: jax.Array
     count: jax.Array
 
@@ -91,8 +96,8 @@ def init(target: Target, key: Key, position: Position, num_warmup: int, /, **opt
     steep = jnp.linalg.norm(particle.gradient) + 1e-3 * size**0.5
     step_size = FIRST * size / steep
     moments = Moments(particle.position, jnp.zeros_like(one))
-    average, count = jnp.zeros_like(step_size), jnp.int32(0)
-    return State(layout, particle, step_size, FORGET * step_size, one, moments, average, count)
+    zero, length = jnp.zeros_like(step_size), FORGET * step_size
+    return State(layout, particle, step_size, length, one, moments, zero, zero, jnp.int32(0))
 
 
 class _Move(NamedTuple):
@@ -152,25 +157,33 @@ def update(target: Target, key: Key, state: State, num_warmup: int, /, **options
     gain = GAIN * (1 + since / EARLY) ** -DECAY
     change = jnp.maximum(gain * (1 - error_size), -1.0).astype(dtype)
     log_step = jnp.log(state.step_size) + change
-    weight = (RECENT / (done + RECENT)).astype(dtype)
-    away = particle.position - state.moments.mean
-    moments = Moments(
-        state.moments.mean + weight * away,
-        (1 - weight) * (state.moments.variance + weight * away**2),
-    )
-    scale = state.scale
+    moments, weight = _moments(state, particle, num_warmup)
+    spread, scale = state.spread, state.scale
+    spread = jnp.where(weight == 1, _spread(state.moments, scale), spread)
     if tuning.diagonal_preconditioning:
         now = done + 1 == switch
         scale = jnp.where(now, _scale(moments), scale)
         log_step -= jnp.where(now, 0.5 * jnp.log(jnp.mean(scale**2)), 0.0)
+        spread = jnp.where(now, 0.0, spread)
     log_step = jnp.maximum(log_step, jnp.log(_shortest(particle.position, scale)))
     kept = done - int((1 - AVERAGED) * num_warmup)  # the steps before this in the average
     average = state.average + (log_step - state.average) / jnp.maximum(kept + 1, 1).astype(dtype)
     step_size = jnp.exp(log_step)
-    length = jnp.maximum(_spread(moments, scale), FORGET * step_size)
+    length = jnp.maximum(spread, jnp.maximum(_spread(moments, scale), FORGET * step_size))
     return State(
-        state.layout, particle, step_size, length, scale, moments, average, state.count + 1
+        state.layout, particle, step_size, length, scale, moments, spread, average, done + 1
     )
+
+
+def _moments(state: State, particle: Particle, num_warmup: int) -> tuple[Moments, jax.Array]:
+    """The moments with another position, and its weight in them, which is 1 in a new window."""
+    begins = jnp.array([0, *(num_warmup >> k for k in range(1, WINDOWS))])
+    begin = jnp.max(jnp.where(begins <= state.count, begins, 0))
+    weight = (1 / (state.count - begin + 1)).astype(particle.position.dtype)
+    away = particle.position - state.moments.mean
+    mean = state.moments.mean + weight * away
+    variance = (1 - weight) * (state.moments.variance + weight * away**2)
+    return Moments(mean, variance), weight
 
 
 def _scale(moments: Moments) -> jax.Array:
