@@ -73,7 +73,7 @@ class State(NamedTuple):
         moments: of the position.
         spread: the root of the total variance in the last window, in units of the scale.
         average: of the logarithm of the step size, over the end of the warm-up.
-        count: warm-up steps so far.
+        done: warm-up steps so far.
     """
 
     layout: Layout
@@ -84,7 +84,7 @@ class State(NamedTuple):
     moments: Moments
     spread: jax.Array
     average: jax.Array
-    count: jax.Array
+    done: jax.Array
 
 
 def init(target: Target, key: Key, position: Position, num_warmup: int, /, **options: Any) -> State:
@@ -149,7 +149,7 @@ def desired(tuning: Tuning, fraction: Any) -> jax.Array:
 def update(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:
     """One step of the warm-up."""
     tuning, dtype = Tuning(**options), state.scale.dtype
-    done = state.count
+    done = state.done
     variance = desired(tuning, done / num_warmup).astype(dtype)
     particle, _, _, error_size = _move(target, key, state, variance, climbing=True)
     switch = int(METRIC * num_warmup) if tuning.diagonal_preconditioning else num_warmup
@@ -178,8 +178,8 @@ def update(target: Target, key: Key, state: State, num_warmup: int, /, **options
 def _moments(state: State, particle: Particle, num_warmup: int) -> tuple[Moments, jax.Array]:
     """The moments with another position, and its weight in them, which is 1 in a new window."""
     begins = jnp.array([0, *(num_warmup >> k for k in range(1, WINDOWS))])
-    begin = jnp.max(jnp.where(begins <= state.count, begins, 0))
-    weight = (1 / (state.count - begin + 1)).astype(particle.position.dtype)
+    begin = jnp.max(jnp.where(begins <= state.done, begins, 0))
+    weight = (1 / (state.done - begin + 1)).astype(particle.position.dtype)
     away = particle.position - state.moments.mean
     mean = state.moments.mean + weight * away
     variance = (1 - weight) * (state.moments.variance + weight * away**2)

@@ -108,7 +108,8 @@ def _move(
     distance = size * (scale.size - 1) / scale.size**0.5
     halfway = layout.vector(position) + 0.5 * distance * scale * inner.velocity
     value, gradient = layout.value_and_gradient(target, halfway)
-    velocity, _ = microcanonical.kick(inner.velocity, scale * gradient / temperature, distance)
+    force = scale * gradient / temperature
+    velocity = microcanonical.kick(inner.velocity, force, distance)[0]
     vector = halfway + 0.5 * distance * scale * velocity
     velocity = microcanonical.refresh(key, velocity, 1 / decoherence_steps)
     return layout.position(vector), Velocity(velocity, scale), {"lp_estimate": value}
@@ -146,7 +147,7 @@ ROWS = (
         needs=SEPARATE,
         defaults=OPTIONS | {"damping": 0.01, "decoherence_steps": 10.0},
         bias=f"{NOISE}; noise that is not the same in all directions heats some of them.",
-        test_budget={"num_warmup": 500, "num_draws": 2000, "thinning": 10},
+        test_budget={"step_size": 0.01, "num_warmup": 500, "num_draws": 2000, "thinning": 10},
         gradients=(1, 1),
     ),
 )
