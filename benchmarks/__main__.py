@@ -6,6 +6,7 @@ import importlib
 import sys
 
 ALL = ("steady_state", "placement", "first_call", "memory", "minibatch", "against_bayeux")
+ALL += ("mclmc_bias", "mclmc_seeds")
 
 for name in sys.argv[1:] or ALL:
     module = importlib.import_module(f"benchmarks.{name}")
