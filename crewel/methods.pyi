@@ -926,6 +926,29 @@ class _CrewelPsgld(_Bound):
         Li, Chen, Carlson & Carin 2016
         """
 
+class _CrewelAdjustedMclmc(_Bound):
+    """Microcanonical Monte Carlo with an accept step and the same robust warm-up."""
+
+    def __call__(
+        self,
+        seed: Seed = 0,
+        *,
+        num_chains: int = 4,
+        num_warmup: int = 1000,
+        num_draws: int = 1000,
+        thinning: int = 1,
+        init: Init = None,
+        chain_method: ChainMethod = "auto",
+        progress: bool = True,
+        collect: Callable[[Params], PyTree] | None = None,
+        target_acceptance_rate: Any = 0.9,
+        diagonal_preconditioning: Any = True,
+    ) -> Posterior:
+        """Microcanonical Monte Carlo with an accept step and the same robust warm-up.
+
+        Robnik, Cohn-Gordon & Seljak 2025
+        """
+
 class _CrewelMclmc(_Bound):
     """Microcanonical Langevin Monte Carlo with a robust warm-up, two gradients per step."""
 
@@ -2726,6 +2749,10 @@ class _Mcmc(Namespace):
     @property
     def blackjax_tempered_smc(self) -> _BlackjaxTemperedSmc:
         """Sequential Monte Carlo for multimodal posteriors; estimates the evidence."""
+
+    @property
+    def crewel_adjusted_mclmc(self) -> _CrewelAdjustedMclmc:
+        """Microcanonical Monte Carlo with an accept step and the same robust warm-up."""
 
     @property
     def crewel_mclmc(self) -> _CrewelMclmc:

@@ -148,19 +148,35 @@ def desired(tuning: Tuning, fraction: Any) -> jax.Array:
 
 def update(target: Target, key: Key, state: State, num_warmup: int, /, **options: Any) -> State:
     """One step of the warm-up."""
-    tuning, dtype = Tuning(**options), state.scale.dtype
-    done = state.done
-    variance = desired(tuning, done / num_warmup).astype(dtype)
-    particle, _, _, error_size = _move(target, key, state, variance, climbing=True)
-    switch = int(METRIC * num_warmup) if tuning.diagonal_preconditioning else num_warmup
+    tuning = Tuning(**options)
+    variance = desired(tuning, state.done / num_warmup).astype(state.scale.dtype)
+    made = _move(target, key, state, variance, climbing=True)
+    diagonal = tuning.diagonal_preconditioning
+    return adapted(state, made.particle, 1 - made.size, num_warmup, diagonal)
+
+
+def adapted(
+    state: State, particle: Particle, drive: jax.Array, num_warmup: int, diagonal: bool
+) -> State:
+    """The chain after a step of the warm-up, with what it has learned from it.
+
+    Args:
+        state: the chain before the step.
+        particle: the particle after it.
+        drive: by how much the step size should grow, in units of the gain; zero on average at the
+            step size that is sought.
+        num_warmup: number of warm-up steps.
+        diagonal: whether the coordinates are scaled.
+    """
+    done, dtype = state.done, state.scale.dtype
+    switch = int(METRIC * num_warmup) if diagonal else num_warmup
     since = jnp.where(done < switch, done, done - switch)
     gain = GAIN * (1 + since / EARLY) ** -DECAY
-    change = jnp.maximum(gain * (1 - error_size), -1.0).astype(dtype)
-    log_step = jnp.log(state.step_size) + change
+    log_step = jnp.log(state.step_size) + jnp.maximum(gain * drive, -1.0).astype(dtype)
     moments, weight = _moments(state, particle, num_warmup)
-    spread, scale = state.spread, state.scale
-    spread = jnp.where(weight == 1, _spread(state.moments, scale), spread)
-    if tuning.diagonal_preconditioning:
+    scale = state.scale
+    spread = jnp.where(weight == 1, _spread(state.moments, scale), state.spread)
+    if diagonal:
         now = done + 1 == switch
         scale = jnp.where(now, _scale(moments), scale)
         log_step -= jnp.where(now, 0.5 * jnp.log(jnp.mean(scale**2)), 0.0)
