@@ -251,8 +251,8 @@ ROWS = (
         step=step,
         warmup=SteppedWarmup(init, update, finish=finish),
         defaults=Tuning()._asdict(),
-        bias="No accept step: on Gaussians of equal scales, variances are 2 % too small at an energy "
-        "variance of 5e-4 and 10 % at 0.1; of unequal scales, the narrowest are too large.",
+        bias="No accept step: on Gaussians of equal scales, variances are 2 % too small at an "
+        "energy variance of 5e-4 and 10 % at 0.1; of unequal scales, the narrowest are too large.",
         test_budget={"num_warmup": 2000, "num_draws": 4000, "thinning": 2}
         | {"desired_energy_var_end": 5e-4},
         gradients=(2, 2),
