@@ -5,8 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-ALL = ("steady_state", "placement", "first_call", "memory", "minibatch", "against_bayeux")
-ALL += ("mclmc_bias", "mclmc_seeds")
+ALL = (
+    "steady_state",
+    "gradients",
+    "placement",
+    "first_call",
+    "memory",
+    "minibatch",
+    "against_bayeux",
+    "mclmc_bias",
+    "mclmc_seeds",
+)
 
 for name in sys.argv[1:] or ALL:
     module = importlib.import_module(f"benchmarks.{name}")

@@ -970,7 +970,7 @@ class _CrewelMclmc(_Bound):
     ) -> Posterior:
         """Microcanonical Langevin Monte Carlo with a robust warm-up, two gradients per step.
 
-        No accept step: on Gaussians of equal scales, variances are 2 % too small at a desired energy variance of 5e-4 and 10 % at 0.1; of unequal scales, the narrowest are too large.
+        No accept step: on Gaussians of equal scales, variances are 2 % too small at an energy variance of 5e-4 and 10 % at 0.1; of unequal scales, the narrowest are too large.
 
         Robnik, De Luca, Silverstein & Seljak 2023; Sommer et al. 2025
         """

@@ -76,8 +76,9 @@ class Evidence:
         if predictive is None:
             return None
         draws = self.post.draws
-        args = predictive, *_rows(self.post.model, predictive)
-        run = _compiled(self.post.model, self.post.call, self.chains, self.post.num_draws)
+        run = _compiled(
+            self.post.model, self.post.call, self.chains, self.post.num_draws, self.rows
+        )
         clock = time.perf_counter()
         order, size = _order(self.post.num_draws)
         done: list[int] = []
@@ -86,7 +87,7 @@ class Evidence:
             these = order[start : start + size]
             padded = np.resize(these, size)
             params = jax.tree.map(lambda leaf, p=padded: jnp.asarray(leaf[:, p]), draws)
-            found = map(np.asarray, run(*args, params))
+            found = map(np.asarray, run(predictive, *self.rows, params))
             number = len(these)
             made.append(tuple(part[:, :number] for part in found))
             done += list(these)
@@ -104,11 +105,16 @@ class Evidence:
         return "parameters", np.stack(list(self.entries.values()), axis=-1)
 
     @cached_property
-    def scored(self) -> Data:
-        """The rows whose log likelihood is compared with that of a constant."""
+    def rows(self) -> tuple[Data, Data]:
+        """The rows whose predictions are judged, and those that are scored."""
         predictive = self.post.model.predictive
         assert isinstance(predictive, NetworkPredictive)
-        return _rows(self.post.model, predictive)[1]
+        return _rows(self.post.model, predictive)
+
+    @property
+    def scored(self) -> Data:
+        """The rows whose log likelihood is compared with that of a constant."""
+        return self.rows[1]
 
     @property
     def weights(self) -> np.ndarray | None:
@@ -126,7 +132,8 @@ class Evidence:
 
 def prepare(model: ModelLike, call: Call) -> None:
     """Compile what the verdict of a run needs, in a thread, while the run is under way."""
-    if _network(model, call) is None:
+    predictive = _network(model, call)
+    if predictive is None:
         return
     kept = call.num_draws if call.keeps_draws else 1
     double = is_double()
@@ -134,7 +141,7 @@ def prepare(model: ModelLike, call: Call) -> None:
     def compiled() -> None:
         # What is wrong with the network's predictions shows at the end, and in the main thread.
         with precision(double), suppress(Exception):
-            _compiled(model, call, call.num_chains, kept)
+            _compiled(model, call, call.num_chains, kept, _rows(model, predictive))
 
     threading.Thread(target=compiled).start()
 
@@ -157,7 +164,9 @@ def _order(num_draws: int) -> tuple[np.ndarray, int]:
     return order, min(TOGETHER, len(order))
 
 
-def _compiled(model: ModelLike, call: Call, num_chains: int, num_draws: int) -> Program:
+def _compiled(
+    model: ModelLike, call: Call, num_chains: int, num_draws: int, rows: tuple[Data, Data]
+) -> Program:
     """The program that looks at some draws of each chain."""
     shape = num_chains, _order(num_draws)[1]
     params = jax.tree.map(
@@ -165,7 +174,7 @@ def _compiled(model: ModelLike, call: Call, num_chains: int, num_draws: int) -> 
     )
     predictive = _network(model, call)
     assert predictive is not None
-    made = program(_look, None, predictive, *_rows(model, predictive), params)
+    made = program(_look, None, predictive, *rows, params)
     compile_all(made)
     return made
 
@@ -249,11 +258,13 @@ def _ranked(values: np.ndarray) -> np.ndarray:
     """Normal scores of the ranks over all chains and draws."""
     flat = values.reshape(-1, values.shape[-1])
     order = flat.argsort(0, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(1, len(flat) + 1)[:, None], axis=0)
-    for column in np.flatnonzero((np.diff(np.sort(flat, axis=0), axis=0) == 0).any(0)):
-        _, inverse, counts = np.unique(flat[:, column], return_inverse=True, return_counts=True)
-        last = np.cumsum(counts)
-        ranks = ranks.astype(np.float64)
-        ranks[:, column] = ((last - counts + 1 + last) / 2)[inverse]  # ties share their mean rank
+    ordered = np.take_along_axis(flat, order, 0)
+    places = np.arange(len(flat))[:, None]
+    starts = np.ones(flat.shape, bool)  # of runs of ties, which share their mean rank
+    starts[1:] = ordered[1:] != ordered[:-1]
+    first = np.maximum.accumulate(np.where(starts, places, 0), 0)
+    ends = np.where(np.roll(starts, -1, 0), places, len(flat))
+    last = np.minimum.accumulate(ends[::-1], 0)[::-1]
+    ranks = np.empty(flat.shape)
+    np.put_along_axis(ranks, order, (first + last) / 2 + 1, 0)
     return ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(values.shape)

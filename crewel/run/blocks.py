@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import numpy as np
 
-from crewel.core.compiling import Frozen, Program, program
+from crewel.core.compiling import Frozen, Program, program, run_options
 from crewel.core.protocol import Key, Params, Position, State, SteppedWarmup, Surplus
 from crewel.core.trees import as_partial, nbytes
 from crewel.run import divergence, programs
 from crewel.run.call import Call
 from crewel.run.interrupts import Stop
-from crewel.run.placement import Placement, spread_out, take
+from crewel.run.placement import Placement, cores, spread_out, take
 from crewel.run.prefetch import PrefetchError
 from crewel.run.progress import Progress
 from crewel.run.spec import ProgramSpec, RunInputs
@@ -129,26 +130,28 @@ class Run:
         warm, draw = self._keys(0)
         block, count = self.placement.blocks[0], np.int32(0)
         inputs, common = self.inputs, (self.call.target, self.inputs)
+        busy = self.placement.threads >= cores()
+        made = partial(program, options=run_options(common, busy))
         if self.call.extras.prefetcher is not None:
             inputs = inputs._replace(stream=self.call.extras.prefetcher.shapes())
         self.programs: list[Program] = []
         if self.chains.state is None:
             position = take(self.chains.positions, block, self.placement.batched)
-            self.start = program(programs.start, self.spec.warming, *common, warm, position)
+            self.start = made(programs.start, self.spec.warming, *common, warm, position)
             state = spread_out(self.start.out_info, self.placement.devices)
             self.programs.append(self.start)
             warmup = self.call.row.warmup
             if isinstance(warmup, SteppedWarmup) and self.num_warmup:
                 args = self.call.target, inputs, warm, state, count, count
-                self.adapt = program(programs.adapt, self.spec.warming, *args)
+                self.adapt = made(programs.adapt, self.spec.warming, *args)
                 self.programs.append(self.adapt)
                 if warmup.finish is not None:
-                    self.finish = program(programs.finish, self.spec.warming, *common, warm, state)
+                    self.finish = made(programs.finish, self.spec.warming, *common, warm, state)
                     self.programs.append(self.finish)
         else:
             state = self.states[0]
         args = self.call.target, inputs, draw, state, count, count
-        self.sample = program(programs.sample, self.spec.drawing, *args)
+        self.sample = made(programs.sample, self.spec.drawing, *args)
         self.programs.append(self.sample)
 
     def _buffer_length(self, draw: Params) -> int:

@@ -73,15 +73,17 @@ def test_batch_statistics_need_a_choice():
         wrap_linen(batch_stats="frozen")
     with pytest.raises(TypeError, match="keeps state.*make_with_state"):
         wrap_linen(EqxNorm(jax.random.key(0)), batch_stats="frozen")
-    fresh = eqx.nn.make_with_state(EqxNorm)(jax.random.key(0), "ema")
-    with pytest.raises(ValueError, match="needs statistics to freeze"):
-        wrap_linen(fresh, batch_stats="frozen")
+    for mode in ("ema", "batch"):
+        fresh = eqx.nn.make_with_state(EqxNorm)(jax.random.key(0), mode)
+        with pytest.raises(ValueError, match="needs statistics to freeze"):
+            wrap_linen(fresh, batch_stats="frozen")
 
 
 def test_a_network_that_does_not_obey_the_choice_is_refused():
-    with pytest.raises(ValueError, match="'frozen'`, but a call of the network changes"):
-        wrap_linen(OwnFlag(nnx.Rngs(0), norm=False), batch_stats="frozen")
-    with pytest.raises(ValueError, match="'per_draw'`, but a call of the network leaves"):
+    for choice in ("frozen", "per_draw"):
+        with pytest.raises(ValueError, match=f"'{choice}'`, but .* asks for those of the batch"):
+            wrap_linen(OwnFlag(nnx.Rngs(0), norm=False), batch_stats=choice)
+    with pytest.raises(ValueError, match="'per_draw'`, but the outputs in training are the same"):
         wrap_linen(OwnFlag(nnx.Rngs(0), norm=True), batch_stats="per_draw")
     with pytest.raises(ValueError, match="draws random numbers.*no `dropout=`"):
         wrap_linen(OwnFlag(nnx.Rngs(0), drop=False), batch_stats="frozen")

@@ -46,6 +46,13 @@ class EqxDrop(eqx.Module):
         return self.out(self.drop(self.hidden(x), key=key))
 
 
+class EqxNoKey(eqx.Module):
+    out: eqx.nn.Linear
+
+    def __call__(self, x):
+        return self.out(x)
+
+
 def haiku_drop(x, is_training=True):
     h = hk.Linear(40)(x)
     return hk.Linear(1)(hk.dropout(hk.next_rng_key(), 0.5, h) if is_training else h)
@@ -92,9 +99,12 @@ def test_dropout_without_effect_is_refused():
         wrap_linen(Linen(), dropout=0)
     with pytest.raises(ValueError, match="leave out `hk.without_apply_rng`"):
         wrap_linen(HAIKU_PLAIN, dropout=0)
-    with pytest.raises(Exception, match="PRNGKey") as caught:
+    with pytest.raises(ValueError, match="random numbers that change its outputs.*`dropout=key`"):
         wrap_linen(hk.transform(haiku_drop))
-    assert "`dropout=key`" in caught.value.__notes__[-1]
+    with pytest.raises(ValueError, match="Leave `hk.without_apply_rng` out"):
+        wrap_linen(hk.without_apply_rng(hk.transform(haiku_drop)))
+    with pytest.raises(ValueError, match="`__call__` takes no `key`"):
+        wrap_linen(EqxNoKey(eqx.nn.Linear(INPUTS, 1, key=jax.random.key(0))), dropout=0)
 
 
 def test_a_missing_flag_of_the_call_is_hinted_at():
@@ -102,3 +112,54 @@ def test_a_missing_flag_of_the_call_is_hinted_at():
     with pytest.raises(TypeError, match="train") as caught:
         cw.wrap(LinenDrop(), x, y, likelihood="gaussian")
     assert "`call={'train': False}`" in caught.value.__notes__[-1]
+
+
+class Hidden(nnx.Module):
+    """A module whose own code keeps dropout on, before a layer that starts at zero."""
+
+    def __init__(self, rngs):
+        self.hidden = nnx.Linear(INPUTS, 5, rngs=rngs)
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.out = nnx.Linear(5, 1, kernel_init=nnx.initializers.zeros, rngs=rngs)
+
+    def __call__(self, x):
+        return self.out(self.drop(self.hidden(x), deterministic=False))
+
+
+def test_a_layer_of_zeros_does_not_hide_dropout():
+    with pytest.raises(ValueError, match="random numbers that change its outputs"):
+        wrap_linen(Hidden(nnx.Rngs(0)))
+    x = data()[0]
+    model = wrap_linen(Hidden(nnx.Rngs(0)), dropout=0)
+    one, other = (outputs(posterior_of(model), x)[0, draw] for draw in (0, 1))
+    assert np.abs(one - other).max() > 0.1
+
+
+class Stacked(nnx.Module):
+    """Layers that are stacked for a scan: dropout has a key for each."""
+
+    def __init__(self, rngs):
+        @nnx.split_rngs(splits=3)
+        @nnx.vmap(in_axes=0, out_axes=0)
+        def make(rngs):
+            layer = nnx.Linear(INPUTS, INPUTS, rngs=rngs)
+            layer.drop = nnx.Dropout(0.5, rngs=rngs)
+            return layer
+
+        self.layers, self.out = make(rngs), nnx.Linear(INPUTS, 1, rngs=rngs)
+
+    def __call__(self, x):
+        @nnx.scan(in_axes=(0, nnx.Carry), out_axes=nnx.Carry)
+        def forward(layer, x):
+            return layer.drop(nnx.tanh(layer(x)))
+
+        return self.out(forward(self.layers, x))
+
+
+def test_dropout_in_stacked_layers():
+    x, y = data()
+    post = posterior_of(cw.wrap(Stacked(nnx.Rngs(0)), x, y, likelihood="gaussian", dropout=0))
+    masked = outputs(post, x)[1, 2]
+    np.testing.assert_allclose(post.network(1, 2)(x), masked, rtol=1e-5, atol=1e-6)
+    off = posterior_of(cw.wrap(Stacked(nnx.Rngs(0)), x, y, likelihood="gaussian"))
+    assert np.abs(masked - outputs(off, x)[1, 2]).max() > 0.1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import equinox as eqx
 import haiku as hk
 import pytest
-from support.networks import Linen, data, haiku_net, plain
+from support.networks import Linen, data, haiku_net, plain, weights
 
 import crewel as cw
 
@@ -39,6 +39,11 @@ def test_a_function_without_parameters_says_what_it_needs():
         cw.wrap(plain, x, y, likelihood="gaussian")
     with pytest.raises(ValueError, match="no parameters to sample"):
         cw.wrap(lambda p, x: x[:, 0], x, y, likelihood="gaussian", example={})
+    named = {"w": weights()["w1"], "activation": "tanh"}
+    with pytest.raises(
+        TypeError, match="`example` holds `activation`, a str; parameters are arrays"
+    ):
+        cw.wrap(lambda p, x: x @ p["w"], x, y, likelihood="gaussian", example=named)
     with pytest.raises(TypeError, match="`init` must be.*it takes \\['a', 'b', 'c'\\]"):
         cw.wrap((lambda a, b, c: None, plain), x, y, likelihood="gaussian")
 

@@ -86,3 +86,20 @@ def test_a_crowded_process_forgets(model, monkeypatch):
     with counting() as counts:
         model.mcmc.numpyro_nuts(seed=0, **QUICK)
     assert counts["compile"] == 0
+
+
+def test_loops_are_not_split_over_threads_while_chains_are():
+    options = compiling.run_options(jnp.zeros(3), busy=False)
+    if not compiling.UNSPLIT:  # this version of JAX does not split them, or cannot be told
+        assert options == ()
+        return
+    assert options == compiling.run_options(jnp.zeros(2_000_000), busy=True) == compiling.UNSPLIT
+    assert compiling.run_options(jnp.zeros(2_000_000), busy=False) == ()
+
+    def noise(static, key):
+        return jax.random.normal(key, (50_000,))
+
+    made = compiling.program(noise, None, jax.random.key(0), options=options)
+    made.compile()
+    assert made._executable is not None
+    assert 'outer_dimension_partitions":["' not in made._executable.as_text()

@@ -173,3 +173,27 @@ def in_plain_order(tree, case):
     named = named_leaves(tree)
     found = [np.asarray(named[path], np.float64) for path in case.paths]
     return [leaf.T if case.transposed and leaf.ndim == 2 else leaf for leaf in found]
+
+
+def check_by_hand(model, x, y, apply):
+    """Compare predictions and density of a Gaussian model with the library's own `apply(own, x)`.
+
+    The priors are standard normal and half-normal. Returns the outputs `(N,)`.
+    """
+    post = posterior_of(model)
+    params = jax.tree.map(lambda leaf: leaf[1, 2], post.draws)
+    out = np.asarray(apply(post.network(1, 2), x), np.float64).reshape(len(y))
+    found = outputs(post, x)[1, 2].reshape(len(y))
+    np.testing.assert_allclose(found, out, rtol=1e-4, atol=1e-4)
+    density = sum(normal(leaf) for leaf in named_leaves(params).values()) + np.log(2)
+    density += normal(out - y, params["sigma"])
+    np.testing.assert_allclose(jax.jit(model.log_density)(params), density, rtol=2e-5)
+    return found
+
+
+def check_density_of_classes(model, params, logits, y):
+    """Compare the density of a categorical model with standard normal priors with one by hand."""
+    logits = np.asarray(logits, np.float64)
+    density = (logits[np.arange(len(y)), y] - np.log(np.exp(logits).sum(-1))).sum()
+    density += sum(normal(leaf) for leaf in named_leaves(params).values())
+    np.testing.assert_allclose(jax.jit(model.log_density)(params), density, rtol=1e-5)

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 
 from crewel.bridges import NETWORKS, load
+from crewel.bridges.networks.randomness import agree
 from crewel.core.protocol import Key, Params, PyTree
+from crewel.core.trees import named_leaves
 
 
 class Bridged(NamedTuple):
@@ -140,6 +142,7 @@ def _require_runs(
     try:
         jax.eval_shape(lambda params: made.run(params, made.state, x, False)[0], made.params)
     except Exception as error:
+        _require_arrays(made.params, error)
         if not jax.tree.leaves(made.params):
             raise ValueError(
                 "The network has no parameters to sample, and fails without them. Check `example=`."
@@ -150,6 +153,15 @@ def _require_runs(
                 "`apply(params, x) -> outputs`. Pass `lambda params, x: network(x, params)`."
             ) from error
         raise
+
+
+def _require_arrays(params: Params, cause: Exception) -> None:
+    for path, leaf in named_leaves(params).items():
+        if not (hasattr(leaf, "dtype") or isinstance(leaf, float | int)):
+            raise TypeError(
+                f"`example` holds `{path}`, a {type(leaf).__name__}; parameters are arrays. Keep "
+                "everything else in the function (`equinox.partition` takes a module apart)."
+            ) from cause
 
 
 def _is_swapped(
@@ -164,12 +176,7 @@ def _is_swapped(
 
 
 def _ignores(made: Bridged, dropout: Key, x: PyTree) -> bool:
-    other = jax.random.fold_in(dropout, 1)
-    run = jax.tree.map(lambda leaf: other if leaf is dropout else leaf, made.run)
+    def with_key(key: Key) -> Callable[..., Any]:
+        return jax.tree.map(lambda leaf: key if leaf is dropout else leaf, made.run)
 
-    @jax.jit
-    def outputs(run: Callable[..., Any]) -> PyTree:
-        return run(made.params, made.state, x, False)[0]
-
-    both = zip(jax.tree.leaves(outputs(made.run)), jax.tree.leaves(outputs(run)), strict=True)
-    return all(bool((a == b).all()) for a, b in both)
+    return agree(with_key, made.params, made.state, x)

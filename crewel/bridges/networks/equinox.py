@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
@@ -13,8 +14,9 @@ import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
-from crewel.core.trees import Static, by_value
+from crewel.core.trees import Static, by_value, named_leaves
 
 
 def _split(module: Any) -> tuple[Any, Any, Any]:
@@ -46,6 +48,11 @@ def _nested(module: Any) -> dict[Any, Any]:
     return tree
 
 
+def _copy(state: Any) -> Any:
+    """The same state in an object of its own: whoever sets a value makes an object useless."""
+    return jax.tree.map(lambda leaf: leaf, state)
+
+
 @dataclass(frozen=True)
 class _Merge:
     """Put parameters into the module."""
@@ -60,7 +67,7 @@ class _Merge:
         leaves = [reduce(getitem, path, params) for path in self.keys]
         module = jax.tree.unflatten(self.structure.value, leaves)
         module = eqx.combine(module, others, self.static.value)
-        return module if state is None else (module, state)
+        return module if state is None else (module, _copy(state))
 
 
 def _layers(module: Any, kind: Any) -> list[Any]:
@@ -83,6 +90,18 @@ def _fresh(leaf: Any) -> Any:
     return jnp.ones_like(leaf) if leaf.dtype == bool else jnp.zeros_like(leaf)
 
 
+def _is_unset(leaf: Any) -> bool:
+    """Whether a flag or a count of BatchNorm says that no batch was seen yet."""
+    return not jnp.issubdtype(leaf.dtype, jnp.inexact) and bool((leaf == _fresh(leaf)).all())
+
+
+def _held(norms: list[Any], state: Any) -> list[Any]:
+    """What BatchNorm layers keep: averages, and a flag or a count of batches."""
+    import equinox as eqx
+
+    return jax.tree.leaves([state.get(index) for index in _layers(norms, eqx.nn.StateIndex)])
+
+
 @dataclass(frozen=True)
 class _Run:
     merge: _Merge
@@ -98,11 +117,13 @@ class _Run:
         rows = jax.tree.leaves(x)[0].shape[0]
         keys = None if key is None else jax.random.split(key, rows)
         axis = None
-        if training:
-            norms = _layers(module, eqx.nn.BatchNorm)
-            (axis,) = {layer.axis_name for layer in norms}
+        norms = _layers(module, eqx.nn.BatchNorm) if training else []
+        if norms:
+            axis = norms[0].axis_name
             module = _switch(module, eqx.nn.BatchNorm, False)
-            state = jax.tree.map(_fresh, state)
+            state = _copy(state)
+            for index in _layers(norms, eqx.nn.StateIndex):
+                state = state.set(index, jax.tree.map(_fresh, state.get(index)))
 
         def row(x: PyTree, key: Key | None, state: PyTree):
             keywords = dict(self.call) | ({} if key is None else {"key": key})
@@ -113,6 +134,30 @@ class _Run:
         axes = (0, None if key is None else 0, None)
         out, after = jax.vmap(row, axes, (0, None), axis_name=axis)(x, keys, state)
         return out, after if self.stateful else state
+
+
+def _refuse_aliases(module: Any) -> None:
+    """Refuse an array at two places: to Equinox, these are two parameters.
+
+    Raises:
+        ValueError: there is one; the message names the places.
+    """
+    import equinox as eqx
+
+    seen: dict[int, str] = {}
+    for path, leaf in named_leaves(eqx.filter(module, eqx.is_inexact_array)).items():
+        if id(leaf) in seen:
+            raise ValueError(
+                f"`{seen[id(leaf)]}` and `{path}` are the same array in this Equinox module, which "
+                "makes two parameters of it, each with a prior. Tie them with `eqx.nn.Shared`, or "
+                "give each an array of its own."
+            )
+        seen[id(leaf)] = path
+
+
+def _takes_key(module: Any) -> bool:
+    arguments = inspect.signature(module).parameters.values()
+    return any(a.name == "key" or a.kind is a.VAR_KEYWORD for a in arguments)
 
 
 def _params(make: Callable[..., PyTree], key: Key) -> Params:
@@ -146,6 +191,8 @@ def bridge(
 
     Raises:
         TypeError: the module keeps state, but comes without it.
+        ValueError: BatchNorm layers name several axes; `dropout` is given, but the call takes no
+            key; or it is not given, and the outputs depend on random numbers.
     """
     import equinox as eqx
 
@@ -153,21 +200,39 @@ def bridge(
     if init is None and example is not None:
         network = example
     module, state = network if isinstance(network, tuple) else (network, None)
+    state = _copy(state)
     if state is None and _layers(module, eqx.nn.StateIndex):
         raise TypeError(
             "This Equinox module keeps state, for example batch statistics. Wrap the pair "
             "`(module, state)`: `wrap(eqx.nn.make_with_state(Network)(...), ...)`."
         )
+    norms = _layers(module, eqx.nn.BatchNorm)
+    names = sorted({str(norm.axis_name) for norm in norms})
+    if len(names) > 1:
+        raise ValueError(
+            f"The BatchNorm layers of this Equinox module name several axes, {names}. The rows of "
+            "a batch are one axis: give all layers the same `axis_name`."
+        )
+    if dropout is not None and not _takes_key(module):
+        raise ValueError(
+            "`dropout` is given, but the module's `__call__` takes no `key`. Add that argument and "
+            "pass it to the dropout layers, or leave `dropout` out."
+        )
+    _refuse_aliases(module)
     module = eqx.nn.inference_mode(module)
     if dropout is not None:
         module = _switch(module, eqx.nn.Dropout, False)
     params, others, static = _split(module)
     merge = _Merge(Static(static), Static(jax.tree.structure(params)), tuple(_keys(params)))
+    run = _Run(merge, state is not None, tuple(call.items()))
+    nested = _nested(params)
+    if dropout is None:
+        dropout = needed_key(lambda key: Partial(run, others, key), nested, state, x)
     return Bridged(
-        _nested(params),
-        Partial(_Run(merge, state is not None, tuple(call.items())), others, dropout),
+        nested,
+        Partial(run, others, dropout),
         Partial(merge, others),
         init,
         state,
-        given=not any(leaf.dtype == bool and leaf for leaf in jax.tree.leaves(state)),
+        given=not any(_is_unset(leaf) for leaf in ([] if state is None else _held(norms, state))),
     )

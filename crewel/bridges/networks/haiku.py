@@ -11,6 +11,7 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
@@ -44,8 +45,7 @@ class _Run:
     ) -> tuple[PyTree, PyTree]:
         import haiku as hk
 
-        # Haiku's averages are unbiased: from a fresh state, one batch makes them that batch's.
-        states = [fresh if training else state] if self.stateful else []
+        states = [{**state, **fresh} if training else state] if self.stateful else []
         rng = [key] if self.takes_rng else []
         with hk.intercept_methods(_AsAsked(training)):
             out = self.apply(params, *states, *rng, x, **dict(self.call))
@@ -58,7 +58,17 @@ class _Init:
     call: tuple[tuple[str, Any], ...]
 
     def __call__(self, x: PyTree, key: Key) -> PyTree:
-        return self.init(key, x, **dict(self.call))
+        import haiku as hk
+
+        # Only a call in training creates the statistics of BatchNorm.
+        with hk.intercept_methods(_AsAsked(True)):
+            return self.init(key, x, **dict(self.call))
+
+
+def _averages(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The statistics of BatchNorm. From fresh ones, one batch makes them exactly that batch's."""
+    names = ("mean_ema", "var_ema")
+    return {path: held for path, held in state.items() if path.rsplit("/", 1)[-1] in names}
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,8 @@ def bridge(
 
     Raises:
         TypeError: there are several `apply` functions.
-        ValueError: `dropout` is given, but the network takes no `rng`.
+        ValueError: `dropout` is given, but the network takes no `rng`; or it is not given, and
+            the outputs depend on random numbers.
     """
     import haiku as hk
 
@@ -122,9 +133,21 @@ def bridge(
     made = init(key) if example is None else example
     given = example is not None and isinstance(made, tuple)
     params, state = made if isinstance(made, tuple) else (made, fresh)
+    run, averages = _Run(Static(network.apply), stateful, takes_rng, keywords), _averages(fresh)
+    if dropout is None:
+        try:
+            dropout = needed_key(lambda key: Partial(run, averages, key), params, state, x)
+        except Exception as error:
+            if takes_rng or type(error).__name__ != "MissingRNGError":
+                raise
+            raise ValueError(
+                "The network asks for a key in each call, and `hk.without_apply_rng` gives it "
+                "none. Leave `hk.without_apply_rng` out: a key without effect on the outputs is "
+                "then given, and `dropout=key` fixes random numbers that have one."
+            ) from error
     return Bridged(
         params,
-        Partial(_Run(Static(network.apply), stateful, takes_rng, keywords), fresh, dropout),
+        Partial(run, averages, dropout),
         Partial(_Rebuild(stateful)),
         Partial(_Params(stateful), init),
         state,

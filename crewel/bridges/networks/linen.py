@@ -10,6 +10,7 @@ import jax
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import needed_key
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
@@ -59,22 +60,24 @@ class _AsAsked:
 class _Run:
     module: Static
     call: tuple[tuple[str, Any], ...]
+    dropout: bool
 
     def __call__(
         self, key: Key | None, params: Params, state: PyTree, x: PyTree, training: bool
     ) -> tuple[PyTree, PyTree]:
         from flax import linen as nn
 
-        rngs = {} if key is None else {"dropout": key}
-        with nn.intercept_methods(_AsAsked(training, key is not None)):
-            out = self.module.value.apply(
+        # Flax takes the stream `params` for all that it does not find.
+        rngs = {} if key is None else {"dropout": key, "params": jax.random.fold_in(key, 1)}
+        with nn.intercept_methods(_AsAsked(training, self.dropout)):
+            out, new = self.module.value.apply(
                 {"params": params, **state},
                 x,
                 rngs=rngs,
-                mutable=list(state) if training else False,
+                mutable=list(state),
                 **dict(self.call),
             )
-        return out if training else (out, state)
+        return out, new if training else state
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,13 @@ def _plain(variables: Any) -> tuple[Any, dict[str, Any]]:
     if not (isinstance(variables, Mapping) and "params" in variables):
         return variables, {}
     return variables["params"], {k: v for k, v in variables.items() if k != "params"}
+
+
+def _read(run: Partial, params: Params, state: dict[str, Any], x: PyTree) -> dict[str, Any]:
+    """The collections without those that `sow` appends to: these are only written."""
+    after = jax.eval_shape(lambda params: run(params, state, x, True)[1], params)
+    form = {name: jax.tree.structure(held) for name, held in after.items()}
+    return {n: held for n, held in state.items() if form.get(n) == jax.tree.structure(held)}
 
 
 def _params(init: Callable[..., PyTree], key: Key) -> Params:
@@ -125,6 +135,9 @@ def bridge(
         key: PRNG key for the initialization.
         call: keywords of each call.
         dropout: key of the masks, for every `Dropout`; `None` switches every one off.
+
+    Raises:
+        ValueError: the outputs depend on random numbers although dropout is off.
     """
     if network.scope is not None:
         network, bound = network.unbind()
@@ -138,9 +151,13 @@ def bridge(
     if example is not None and not given:
         shapes = jax.eval_shape(init, key)
         state = _plain(jax.jit(init)(key))[1] if set(shapes) > {"params"} else {}
+    run = _Run(*static, dropout is not None)
+    if dropout is None:
+        dropout = needed_key(lambda key: Partial(run, key), params, state, x)
+    state = _read(Partial(run, dropout), params, state, x)
     return Bridged(
         params,
-        Partial(_Run(*static), dropout),
+        Partial(run, dropout),
         Partial(_rebuild),
         Partial(_params, init),
         state,

@@ -6,11 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 from jax.tree_util import Partial
 
 from crewel.bridges.networks import Bridged, is_initializer
+from crewel.bridges.networks.randomness import agree, refuse_unless
 from crewel.core.protocol import Key, Params, PyTree
 from crewel.core.trees import Static, by_value
 
@@ -23,11 +22,19 @@ def _split(module: Any) -> tuple[Any, Any, Any, Any]:
     return graph, *map(nnx.to_pure_dict, states)
 
 
+def _streams(module: Any) -> list[Any]:
+    """The sources of random numbers in a module."""
+    from flax import nnx
+
+    return [node for _, node in nnx.iter_graph(module) if isinstance(node, nnx.RngStream)]
+
+
 @dataclass(frozen=True)
 class _Merge:
     """Build a new module with the parameters in it; the user's module is never changed."""
 
     graph: Static
+    dropout: bool
 
     def __call__(
         self, rest: PyTree, key: Key | None, params: Params, state: PyTree, training: bool = False
@@ -39,10 +46,12 @@ class _Merge:
         set_all(nnx.BatchNorm, raise_if_not_found=False, use_running_average=not training)
         if training:  # without momentum the running statistics become exactly those of the batch
             set_all(nnx.BatchNorm, raise_if_not_found=False, momentum=0.0)
-        set_all(raise_if_not_found=False, deterministic=key is None)
+        set_all(raise_if_not_found=False, deterministic=not self.dropout)
         if key is not None:
-            streams = [n for _, n in nnx.iter_graph(module) if isinstance(n, nnx.RngStream)]
+            streams = _streams(module)
             keys: dict[str, Any] = dict.fromkeys((stream.tag for stream in streams), key)
+            if any(stream.key.shape for stream in streams):  # layers stacked for a scan: a key each
+                keys["policy"] = "match_shape"
             nnx.reseed(module, **keys)
         return module
 
@@ -61,33 +70,9 @@ class _Run:
         x: PyTree,
         training: bool,
     ) -> Any:
-        out, statistics, _ = self.all(rest, key, params, state, x, training)
-        return out, statistics
-
-    def all(
-        self,
-        rest: PyTree,
-        key: Key | None,
-        params: Params,
-        state: PyTree,
-        x: PyTree,
-        training: bool,
-    ) -> Any:
-        """Outputs, batch statistics and other state after a call."""
         module = self.merge(rest, key, params, state, training)
         out = module(x, **dict(self.call))
-        return out, *_split(module)[2:]
-
-
-def _draws(run: _Run, rest: PyTree, params: Params, state: PyTree, x: PyTree) -> bool:
-    """Whether a call of the network advances a random-number counter."""
-
-    @jax.jit
-    def after(rest: PyTree, params: Params, state: PyTree, x: PyTree):
-        return run.all(rest, None, params, state, x, False)[2]
-
-    both = zip(jax.tree.leaves(rest), jax.tree.leaves(after(rest, params, state, x)), strict=True)
-    return any(old.dtype == jnp.uint32 and bool((old != new).any()) for old, new in both)
+        return out, _split(module)[2]
 
 
 def _params(make: Callable[..., PyTree], key: Key) -> Params:
@@ -116,7 +101,7 @@ def bridge(
         dropout: key of the masks, for every layer; `None` switches every one off.
 
     Raises:
-        ValueError: the call draws random numbers although dropout is off.
+        ValueError: the outputs depend on random numbers although dropout is off.
     """
     from flax import nnx
 
@@ -126,13 +111,10 @@ def bridge(
     graph, params, state, rest = _split(network)
     if init is None and example is not None:
         params = nnx.to_pure_dict(example) if isinstance(example, nnx.State) else example
-    merge = _Merge(Static(graph))
+    merge = _Merge(Static(graph), dropout is not None)
     run = _Run(merge, tuple(call.items()))
-    if dropout is None and _draws(run, rest, params, state, x):
-        raise ValueError(
-            "The network draws random numbers when it is called, but no `dropout=` is given: "
-            "its own code switches dropout on. Set the flag with `call=`, or give `dropout=key`."
-        )
+    if dropout is None and _streams(network):
+        refuse_unless(agree(lambda key: Partial(run, rest, key), params, state, x))
     return Bridged(
         params,
         Partial(run, rest, dropout),
