@@ -105,10 +105,10 @@ def _move(
     **_: Any,
 ) -> tuple[Position, Velocity, Stats]:
     layout, scale = Layout.of(position), inner.scale
-    distance = size * (scale.size - 1) / scale.size**0.5
+    distance = (size * (scale.size - 1) / scale.size**0.5).astype(scale.dtype)
     halfway = layout.vector(position) + 0.5 * distance * scale * inner.velocity
     value, gradient = layout.value_and_gradient(target, halfway)
-    force = scale * gradient / temperature
+    force = (scale * gradient / temperature).astype(scale.dtype)
     velocity = microcanonical.kick(inner.velocity, force, distance)[0]
     vector = halfway + 0.5 * distance * scale * velocity
     velocity = microcanonical.refresh(key, velocity, 1 / decoherence_steps)

@@ -178,7 +178,7 @@ def normals(key: Key, size: int) -> jax.Array:
         >>> bool(abs(z.mean()) < 0.02 and abs(z.var() - 1) < 0.02)
         True
     """
-    high, low = jax.random.bits(key, (2,))
+    high, low = jax.random.bits(key, (2,), "uint32")
     places = jnp.arange(size, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9)
     ones = jax.lax.population_count(_mixed(_mixed(places + high) ^ low))
     return (ones.astype(jnp.float32) - 16) / 8**0.5

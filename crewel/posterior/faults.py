@@ -94,9 +94,9 @@ def energy(ev: Evidence) -> str | None:
         return None
     errors = np.asarray(ev.stats["energy_error"], np.float64)
     size = sum(leaf[0, 0].size for leaf in named_leaves(ev.post.draws).values())
-    kept = np.isfinite(errors)  # a rejected step has none
-    total = np.where(kept, errors, 0.0) ** 2
-    variance = total.sum(1) / np.maximum(kept.sum(1), 1) / size
+    kept = ~np.isnan(errors)  # a rejected step has none
+    total = (np.where(kept, errors, 0.0) ** 2).sum(1)
+    variance = np.where(kept.any(1), total / np.maximum(kept.sum(1), 1) / size, np.inf)
     # What the user or the row asked for is not a fault, but chains well above it were not tuned.
     desired = float(ev.post.call.options.get("desired_energy_var_end", 0.0))
     limit = max(ENERGY, UNTUNED * desired)

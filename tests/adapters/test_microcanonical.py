@@ -90,11 +90,13 @@ def test_a_step_that_is_not_accepted_turns_the_particle_round():
     assert all(np.array_equal(a, b) for a, b in zip(kept, new, strict=True))
 
 
-def test_normals_are_nearly_normal_and_independent():
+@pytest.mark.parametrize("double", [False, True])
+def test_normals_are_nearly_normal_and_independent(double):
     """Moments, and correlations between places and between keys, within five standard errors."""
     number, size = 4_000, 50
-    keys = jax.random.split(jax.random.key(5), number)
-    z = np.asarray(jax.vmap(lambda key: microcanonical.normals(key, size))(keys), np.float64)
+    with jax.enable_x64(double):
+        keys = jax.random.split(jax.random.key(5), number)
+        z = np.asarray(jax.vmap(lambda key: microcanonical.normals(key, size))(keys), np.float64)
     count = z.size
     assert abs(z.mean()) < 5 / count**0.5
     assert abs((z**2).mean() - 1) < 5 * (2 / count) ** 0.5
