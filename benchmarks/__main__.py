@@ -13,6 +13,8 @@ ALL = (
     "memory",
     "minibatch",
     "against_bayeux",
+    "mclmc_bias",
+    "mclmc_seeds",
 )
 
 for name in sys.argv[1:] or ALL:

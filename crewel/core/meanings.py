@@ -55,6 +55,7 @@ MEANINGS: Mapping[str, Meaning] = {
             *("step_size", "initial_step_size", "hmc_step_size", "mala_step_size"),
             *("step_size_stoch", "learning_rate", "trajectory_length", "init_scale"),
             *("desired_energy_var", "divergence_threshold", "energy_gap"),
+            *("desired_energy_var_start", "desired_energy_var_end", "decoherence_steps"),
         ),
         POSITIVE,
     ),
