@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.metadata
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
-from crewel.checks.context import Context
+from crewel.checks.context import ROWS, Context
 from crewel.checks.evaluate import gradient_seconds
 from crewel.checks.report import Check, failed, passed, skipped, warned
 from crewel.core.compiling import home
 from crewel.core.options import backend_options
-from crewel.core.protocol import Algorithm
+from crewel.core.protocol import Algorithm, Target
 from crewel.core.text import count, duration, memory, number
 from crewel.run import footprint
 from crewel.run.call import Call, prepare
@@ -129,6 +130,12 @@ def storage(context: Context) -> Check:
     return passed(f"{found.text}{free}.", bytes=found.size)
 
 
+def _seconds(context: Context, target: Target) -> float:
+    """Seconds of one gradient on the rows of `target`, as a run computes it."""
+    run = replace(context.run, data=target.data, num_data=target.num_data)
+    return gradient_seconds(run, context.position, optimized=True)
+
+
 def forecast(context: Context) -> Check:
     """The call takes a reasonable time, judged by the measured time of one gradient."""
     call = _call(context)
@@ -136,11 +143,12 @@ def forecast(context: Context) -> Check:
     gradients = row.gradients_of(backend_options(row) | dict(call.options))
     if gradients is None:
         return skipped(f"The number of gradients per step of `{row.name}` is not known.")
-    each, note = context.gradient_seconds, context.few
     size = call.target.batch_size
     if size is not None and context.num_data:
-        each = gradient_seconds(context.subset(size), context.position, optimized=True)
-        note = f"on a batch of {size} rows"
+        each, note = _seconds(context, context.subset(size)), f"on a batch of {size} rows"
+    else:
+        share = context.num_data / ROWS if context.few else 1.0
+        each, note = share * _seconds(context, context.small), context.few
     least, most = gradients
     # Draws from a fit take no gradients.
     steps = call.settings.get("num_steps", call.num_warmup + call.num_draws * call.thinning)

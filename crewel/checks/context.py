@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -126,17 +125,6 @@ class Context:
     def small(self) -> Target:
         """The density for expensive checks: on all rows if that is fast enough."""
         return self._small[0]
-
-    @cached_property
-    def gradient_seconds(self) -> float:
-        """Seconds of one gradient on all rows, measured or extrapolated from a subsample."""
-        share = self.num_data / ROWS if self.few else 1.0
-        return share * self.seconds_of_run(self.small)
-
-    def seconds_of_run(self, target: Target) -> float:
-        """Seconds of one gradient on the rows of `target`, as a run computes it."""
-        run = replace(self.run, data=target.data, num_data=target.num_data)
-        return gradient_seconds(run, self.position, optimized=True)
 
     @cached_property
     def few_rows(self) -> Data:

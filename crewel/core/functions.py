@@ -118,14 +118,20 @@ def _value(value: Any, names: set[str], seen: dict[int, int]) -> Hashable:
     if isinstance(value, tuple | list | set | frozenset):
         return type(value), tuple(_value(part, names, seen) for part in value)
     if isinstance(value, ModuleType):
-        held = {name: getattr(value, name, None) for name in sorted(names)}
+        held = {name: vars(value)[name] for name in sorted(names) if name in vars(value)}
         numbers = {k: v for k, v in held.items() if isinstance(v, _PLAIN + (np.ndarray, jax.Array))}
         return value.__name__, id(value), _value(numbers, names, seen)
     if isinstance(value, FunctionType):
         return _function(value, seen)
     if isinstance(value, _NAMED) or _is_jitted(value):
         return value
-    raise _NoKeyError
+    if jax.tree_util.all_leaves([value]):
+        raise _NoKeyError
+    leaves, structure = jax.tree.flatten(value)  # a distribution, or a module of Equinox
+    try:
+        return hash(structure), structure, *(_value(leaf, names, seen) for leaf in leaves)
+    except TypeError as error:
+        raise _NoKeyError from error
 
 
 def _array(value: Any) -> Hashable:

@@ -3,7 +3,6 @@
 from support.checks import GOOD, check
 
 from crewel.checks import calls
-from crewel.checks.context import Context
 from crewel.run import footprint
 
 
@@ -27,7 +26,7 @@ def test_memory_of_the_draws(monkeypatch):
 
 
 def test_forecast_counts_gradients(monkeypatch):
-    monkeypatch.setattr(Context, "gradient_seconds", 0.31e-3)
+    monkeypatch.setattr(calls, "_seconds", lambda context, target: 0.31e-3)
     found = check("forecast", GOOD, "numpyro_nuts", num_chains=1)
     assert found.message == (
         "2,000 steps × up to 1,023 gradients × 0.31 ms = up to 11 min per chain, excluding "
@@ -41,7 +40,7 @@ def test_forecast_counts_gradients(monkeypatch):
     assert "2,000 steps × 5 gradients" in fixed.message
     thinned = check("forecast", GOOD, "blackjax_mclmc", num_chains=1, num_draws=10, thinning=3)
     assert "1,030 steps × 2 gradients" in thinned.message
-    monkeypatch.setattr(Context, "gradient_seconds", 1.0)
+    monkeypatch.setattr(calls, "_seconds", lambda context, target: 1.0)
     found = check("forecast", GOOD, "numpyro_nuts", num_chains=1)
     assert found.status == "warned" and "Use fewer steps" in found.message
 

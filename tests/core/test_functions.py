@@ -44,8 +44,16 @@ def of_module(module):
 def test_equal_values_make_equal_functions(make):
     assert Static(make(2.0)) == Static(make(2.0))
     assert hash(Static(make(2.0))) == hash(Static(make(2.0)))
-    for other in (3.0, 2, np.float32(2.0), True, np.full(3, 2.0)):
+    for other in (3.0, 2, dist.Normal(2.0, 1.0), np.float32(2.0), True, np.full(3, 2.0)):
         assert Static(make(2.0)) != Static(make(other))
+
+
+def test_distributions_count_by_their_numbers():
+    def of(scale):
+        prior = dist.HalfNormal(scale)
+        return lambda x: prior.log_prob(x)
+
+    assert Static(of(2.0)) == Static(of(2.0)) != Static(of(3.0))
 
 
 def test_arrays_count_by_content_as_it_was():
