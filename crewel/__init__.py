@@ -10,6 +10,8 @@ from crewel.core.protocol import EngineResult as EngineResult
 from crewel.core.protocol import SteppedWarmup as SteppedWarmup
 from crewel.core.settings import settings as settings
 from crewel.model import Model as Model
+from crewel.posterior.compare import compare as compare
+from crewel.posterior.compare import stack as stack
 from crewel.posterior.posterior import Posterior as Posterior
 from crewel.posterior.predict import predictions as predictions
 from crewel.posterior.verdict import InferenceError as InferenceError

@@ -15,6 +15,7 @@ from crewel.metrics.classification import reliability_curve as reliability_curve
 from crewel.metrics.classification import uncertainty as uncertainty
 from crewel.metrics.lppd import cumulative_lppd as cumulative_lppd
 from crewel.metrics.lppd import lppd as lppd
+from crewel.metrics.lppd import pointwise_lppd as pointwise_lppd
 from crewel.metrics.regression import coverage as coverage
 from crewel.metrics.regression import crps as crps
 from crewel.metrics.regression import interval_width as interval_width
@@ -26,3 +27,4 @@ from crewel.metrics.selective import SelectiveCurve as SelectiveCurve
 from crewel.metrics.selective import auroc as auroc
 from crewel.metrics.selective import selective_accuracy as selective_accuracy
 from crewel.metrics.selective import selective_risk as selective_risk
+from crewel.metrics.stacking import stacking_weights as stacking_weights

@@ -32,9 +32,30 @@ def lppd(log_likelihood: ArrayLike, *, weights: ArrayLike | None = None) -> floa
         >>> round(float(np.exp(metrics.lppd(two_draws_one_row))), 6)
         0.2
     """
+    return float(mean_over_rows(pointwise_lppd(log_likelihood), weights))
+
+
+def pointwise_lppd(log_likelihood: ArrayLike) -> np.ndarray:
+    """The log predictive density of each row, whose mean is `lppd`.
+
+    Args:
+        log_likelihood: `log p(y_n | theta_cd)`, shape (C, D, N).
+
+    Returns:
+        Nats, shape (N,).
+
+    Raises:
+        ValueError: As for `lppd`.
+
+    Examples:
+        >>> import numpy as np
+        >>> from crewel import metrics
+        >>> np.exp(metrics.pointwise_lppd(np.log([[[0.1, 0.5], [0.3, 0.5]]]))).round(6)
+        array([0.2, 0.5])
+    """
     values = as_log_likelihood(log_likelihood)
     summed = np.concatenate([logsumexp(block, axis=(0, 1)) for _, block in row_blocks(values)])
-    return float(mean_over_rows(summed, weights) - np.log(values.shape[0] * values.shape[1]))
+    return summed - np.log(values.shape[0] * values.shape[1])
 
 
 def mean_over_rows(values: np.ndarray, weights: ArrayLike | None = None) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import jax
@@ -111,22 +112,49 @@ def summary(post: Posterior, *, space: str | None = None, **kwargs: Any) -> pd.D
     return cast("pd.DataFrame", table(tree, **kwargs))
 
 
-def held_out_scores(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
-    """Held-out scores; see `Posterior.metrics`."""
-    predictive = require_network(post.model.predictive, "`metrics`")
+@dataclass(frozen=True)
+class HeldOut:
+    """What scores need of a posterior at held-out rows that the likelihood does not mask.
+
+    Attributes:
+        made: `log_likelihood` `(chain, draw, row)`, and `probabilities`, or `mean` and `y`.
+        y: the targets of these rows.
+        known: which values of `y` are known; `None` if all are.
+        circular: whether they are angles.
+    """
+
+    made: dict[str, Any]
+    y: np.ndarray
+    known: np.ndarray | None
+    circular: bool
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """All scores by name."""
+        made = self.made
+        likelihood = made["log_likelihood"]
+        if "probabilities" in made:
+            given = likelihood, made["probabilities"], self.y
+            return metrics.classification_scores(*given, observed=self.known)
+        given = likelihood, made["y"], made["mean"], self.y
+        return metrics.regression_scores(*given, observed=self.known, circular=self.circular)
+
+
+def held_out(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0, what: str) -> HeldOut:
+    """Evaluate a posterior at held-out rows; `what` needs it, for an error's message."""
+    predictive = require_network(post.model.predictive, what)
     like = post.model.test_point
     rows = predictive.read_pair(x, y, like)
     made = over_draws(scores, predictive, post.params, rows, key=as_key(seed))
     counted = _counted(predictive, like, rows)
     made = jax.tree.map(lambda leaf: leaf[:, :, counted], made)
     known, y = (part[counted] for part in (observed(predictive, like, rows), np.asarray(rows["y"])))
-    known = None if known.all() else known
-    likelihood = made["log_likelihood"]
-    if "probabilities" in made:
-        return metrics.classification_scores(likelihood, made["probabilities"], y, observed=known)
-    return metrics.regression_scores(
-        likelihood, made["y"], made["mean"], y, observed=known, circular=predictive.kind == ANGLES
-    )
+    return HeldOut(made, y, None if known.all() else known, predictive.kind == ANGLES)
+
+
+def held_out_scores(post: Posterior, x: PyTree, y: Array, *, seed: Seed = 0) -> dict[str, float]:
+    """Held-out scores; see `Posterior.metrics`."""
+    return held_out(post, x, y, seed=seed, what="`metrics`").scores
 
 
 def _counted(predictive: NetworkPredictive, params: Params, rows: Data) -> np.ndarray | slice:
