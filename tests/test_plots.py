@@ -3,6 +3,7 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from crewel import metrics, plots
@@ -180,3 +181,31 @@ def test_missing_matplotlib_names_the_extra(monkeypatch):
         patch.setattr(sys, "meta_path", [NoMatplotlib(), *sys.meta_path])
         with pytest.raises(ImportError, match=r"pip install 'crewel\[plots\]'"):
             plots.plot_predictive([0.0], [0.0], [0.0], [0.0])
+
+
+def test_comparison_shows_lppd_errors_seconds_and_weights():
+    frame = pd.DataFrame(
+        {
+            "lppd": [-0.42, -0.31, -0.9], "lppd_se": [0.02, 0.03, 0.1],
+            "seconds": [75.0, 4.0, np.nan], "weight": [0.2, 0.8, 0.0],
+        },
+        index=["nuts", "mclmc", "adam"],
+    )  # fmt: skip
+    ax = plots.plot_comparison(frame)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["mclmc", "nuts", "adam"]
+    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the best is on top
+    (points, _, (bars,)) = ax.containers[0]
+    np.testing.assert_allclose(np.asarray(points.get_xdata(), float), [-0.31, -0.42, -0.9])
+    widths = [np.ptp(segment[:, 0]) for segment in bars.get_segments()]
+    np.testing.assert_allclose(widths, [0.06, 0.04, 0.2])
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["4 s, weight 0.80", "75 s, weight 0.20", "weight 0.00"]
+
+
+def test_selective_curves_are_in_percent():
+    p = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4], [0.55, 0.45]])
+    ax = plots.plot_selective({"network": metrics.selective_accuracy(p, [0, 1, 1, 1])})
+    (line,) = ax.get_lines()
+    np.testing.assert_allclose(line.get_xdata(), [0, 25, 50, 75])
+    np.testing.assert_allclose(line.get_ydata(), [0.5, 2 / 3, 1.0, 1.0])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["network"]
