@@ -201,7 +201,7 @@ def _gaussian_row(
         ),
         # Adam, with a step size that falls to zero.
         defaults={"optimizer": None} | dict(defaults),
-        test_budget={"num_steps": 2000, "num_samples": 10},
+        test_budget={"num_steps": 4000, "num_samples": 10},
         **row,
     )
 
