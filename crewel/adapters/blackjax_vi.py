@@ -201,7 +201,6 @@ def _gaussian_row(
         ),
         # Adam, with a step size that falls to zero.
         defaults={"optimizer": None} | dict(defaults),
-        test_budget={"num_steps": 4000, "num_samples": 10},
         **row,
     )
 
@@ -213,6 +212,7 @@ ROWS = (
         summary="Mean-field Gaussian, fitted by the sticking-the-landing gradient of the ELBO",
         reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
         bias="A Gaussian without correlations is too narrow where the posterior is correlated.",
+        test_budget={"num_steps": 4000, "num_samples": 10},
     ),
     _gaussian_row(
         "fullrank_vi",
@@ -221,6 +221,7 @@ ROWS = (
         reference="Kucukelbir et al. 2017; Roeder, Wu & Duvenaud 2017",
         bias="A Gaussian has light tails and no skewness.",
         defaults={"num_samples": 20},  # of 100: each is slow, and a fit starts where few suffice
+        test_budget={"num_steps": 2000, "num_samples": 10},
     ),
     Algorithm(
         name="blackjax_pathfinder",

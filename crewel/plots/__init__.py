@@ -5,8 +5,8 @@ is given, and never calls `show`. The colors are Okabe and Ito's, which color-bl
 apart, and no information is in color alone: a marker or a position repeats it.
 """
 
-from crewel.plots.classes import plot_class_probabilities as plot_class_probabilities
-from crewel.plots.classes import plot_reliability as plot_reliability
+from crewel.plots.band import plot_predictive as plot_predictive
 from crewel.plots.comparison import plot_comparison as plot_comparison
 from crewel.plots.comparison import plot_selective as plot_selective
-from crewel.plots.predictive import plot_predictive as plot_predictive
+from crewel.plots.probabilities import plot_class_probabilities as plot_class_probabilities
+from crewel.plots.probabilities import plot_reliability as plot_reliability

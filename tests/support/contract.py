@@ -203,7 +203,10 @@ def assert_fit(row: Algorithm, post: Any) -> None:
     if post.losses is not None:
         assert post.losses.shape == (post.num_chains, row.test_budget["num_steps"])
         tenth = row.test_budget["num_steps"] // 10
-        assert (post.losses[:, -tenth:].mean(1) < post.losses[:, :tenth].mean(1)).all()
+        first, last = post.losses[:, :tenth], post.losses[:, -tenth:]
+        # A fit that starts at its optimum has losses that differ by their errors only.
+        error = np.hypot(first.std(1), last.std(1)) / np.sqrt(tenth)
+        assert (last.mean(1) < first.mean(1) + LIMIT * error).all()
 
 
 @functools.cache
