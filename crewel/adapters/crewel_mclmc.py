@@ -30,6 +30,8 @@ LEAST_EXPLOSION = 10.0  # and at least this error
 GAIN, DECAY, EARLY = 0.3, 0.75, 10  # the gain of step t is GAIN (1 + t / EARLY)**-DECAY
 WINDOWS = 8  # of the moments: they begin anew after half of the warm-up, a quarter, an eighth, ...
 FORGET = 10.0  # steps after which the velocity is forgotten in the warm-up, at least
+PATIENCE = 20  # rejections more than acceptances, beyond which the steps of draws are shorter
+MOST_HALVINGS = 40
 FIRST = 0.1  # of the step size that a standard normal density of the same gradient would allow
 
 
@@ -74,6 +76,7 @@ class State(NamedTuple):
         spread: the root of the total variance in the last window, in units of the scale.
         average: of the logarithm of the step size, over the end of the warm-up.
         done: warm-up steps so far.
+        refused: rejected draws more than accepted ones, at least 0.
     """
 
     layout: Layout
@@ -85,6 +88,7 @@ class State(NamedTuple):
     spread: jax.Array
     average: jax.Array
     done: jax.Array
+    refused: jax.Array
 
 
 def init(target: Target, key: Key, position: Position, num_warmup: int, /, **options: Any) -> State:
@@ -97,7 +101,8 @@ def init(target: Target, key: Key, position: Position, num_warmup: int, /, **opt
     step_size = FIRST * size / steep
     moments = Moments(particle.position, jnp.zeros_like(one))
     zero, length = jnp.zeros_like(step_size), FORGET * step_size
-    return State(layout, particle, step_size, length, one, moments, zero, zero, jnp.int32(0))
+    none = jnp.int32(0)
+    return State(layout, particle, step_size, length, one, moments, zero, zero, none, none)
 
 
 class _Move(NamedTuple):
@@ -186,9 +191,11 @@ def adapted(
     average = state.average + (log_step - state.average) / jnp.maximum(kept + 1, 1).astype(dtype)
     step_size = jnp.exp(log_step)
     length = jnp.maximum(spread, jnp.maximum(_spread(moments, scale), FORGET * step_size))
+    done = done + 1
     return State(
-        state.layout, particle, step_size, length, scale, moments, spread, average, done + 1
-    )
+        state.layout, particle, step_size, length, scale, moments, spread, average, done,
+        state.refused,
+    )  # fmt: skip
 
 
 def _moments(state: State, particle: Particle, num_warmup: int) -> tuple[Moments, jax.Array]:
@@ -228,16 +235,26 @@ def finish(target: Target, key: Key, state: State, num_warmup: int, /, **options
 def step(
     target: Target, key: Key, state: State, /, **options: Any
 ) -> tuple[State, Position, Stats]:
-    """One step."""
-    made = _move(target, key, state, Tuning(**options).desired_energy_var_end)
+    """One step.
+
+    A chain that ended its warm-up in a part of the posterior much narrower than the rest would
+    reject all steps of one size: after many rejections its steps are halved, one by one, until
+    some are accepted, and get their length back as it leaves.
+    """
+    halvings = jnp.clip(state.refused - PATIENCE, 0, MOST_HALVINGS)
+    step_size = jnp.ldexp(state.step_size, -halvings)
+    shorter = state._replace(step_size=step_size)
+    made = _move(target, key, shorter, Tuning(**options).desired_energy_var_end)
     particle = made.particle
+    refused = jnp.maximum(state.refused + jnp.where(made.accepted, -1, 1), 0)
     stats = {
         "lp": particle.lp,
         "energy_error": jnp.where(made.accepted, made.error, jnp.nan),
-        "step_size": state.step_size,
+        "step_size": step_size,
         "diverging": ~made.accepted,
     }
-    return state._replace(particle=particle), state.layout.position(particle.position), stats
+    state = state._replace(particle=particle, refused=refused)
+    return state, state.layout.position(particle.position), stats
 
 
 ROWS = (
