@@ -72,14 +72,12 @@ def compare(
     _require_alike(posteriors)
     if reference is not None and reference not in posteriors:
         raise ValueError(f"`reference` is {reference!r}; the names are {names(posteriors)}.")
-    found = {
-        name: held_out(post, x, y, seed=seed, what="`compare`") for name, post in posteriors.items()
-    }
-    pointwise = {name: _pointwise(each) for name, each in found.items()}
+    found = _held_out(posteriors, x, y, seed, "`compare`")
+    pointwise = _of_rows(found)
     rows: dict[str, dict[str, Any]] = {}
-    weights = metrics.stacking_weights(np.stack(list(pointwise.values())))
-    for (name, post), weight in zip(posteriors.items(), weights, strict=True):
-        values, scores = pointwise[name], found[name].scores
+    weights = metrics.stacking_weights(pointwise)
+    for (name, post), values, weight in zip(posteriors.items(), pointwise, weights, strict=True):
+        scores = found[name].scores
         spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
         near = {} if reference is None else _nearness(found[name], found[reference])
         rows[name] = {
@@ -89,8 +87,15 @@ def compare(
     return pd.DataFrame.from_dict(rows, orient="index").sort_values("lppd", ascending=False)
 
 
-def _pointwise(found: HeldOut) -> np.ndarray:
-    return metrics.pointwise_lppd(found.made["log_likelihood"])
+def _held_out(
+    posteriors: Mapping[str, Posterior], x: PyTree, y: Array, seed: Seed, what: str
+) -> dict[str, HeldOut]:
+    return {n: held_out(post, x, y, seed=seed, what=what) for n, post in posteriors.items()}
+
+
+def _of_rows(found: Mapping[str, HeldOut]) -> np.ndarray:
+    """The log predictive density of each row under each posterior, `(posterior, row)`."""
+    return np.stack([metrics.pointwise_lppd(e.made["log_likelihood"]) for e in found.values()])
 
 
 def _nearness(found: HeldOut, reference: HeldOut) -> dict[str, float]:
@@ -178,12 +183,9 @@ class Stack:
 
     def lppd(self, x: PyTree, y: Array, *, seed: Seed = 0) -> float:
         """The log pointwise predictive density of the mixture on held-out rows, nats per row."""
-        values = [
-            _pointwise(held_out(post, x, y, seed=seed, what="`lppd`"))
-            for post in self.posteriors.values()
-        ]
+        values = _of_rows(_held_out(self.posteriors, x, y, seed, "`lppd`"))
         with np.errstate(divide="ignore"):
-            logs = np.log(np.array(list(self.weights.values())))[:, None] + np.stack(values)
+            logs = np.log(np.array(list(self.weights.values())))[:, None] + values
         return float(np.logaddexp.reduce(logs, axis=0).mean())
 
     def __repr__(self) -> str:
@@ -231,13 +233,11 @@ def stack(
     _require_alike(posteriors)
     if (weights is None) == (y is None):
         raise ValueError("Give either held-out rows `x` and `y`, or `weights`.")
-    if weights is None:
-        values = [
-            _pointwise(held_out(post, x, y, seed=seed, what="`stack`"))  # pyright: ignore[reportArgumentType]
-            for post in posteriors.values()
-        ]
-        found = metrics.stacking_weights(np.stack(values))
-        return Stack(posteriors, dict(zip(posteriors, found.tolist(), strict=True)))
+    if y is not None:
+        values = _of_rows(_held_out(posteriors, x, y, seed, "`stack`"))
+        found = metrics.stacking_weights(values).tolist()
+        return Stack(posteriors, dict(zip(posteriors, found, strict=True)))
+    assert weights is not None
     if set(weights) != set(posteriors) or min(weights.values()) < 0 or not sum(weights.values()):
         raise ValueError(
             f"`weights` must have a weight of at least 0 for each of {names(posteriors)}, and not "

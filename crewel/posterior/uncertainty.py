@@ -53,14 +53,11 @@ def uncertainty(
     else:
         found = over_draws(_values, predictive, params, x, key=key, batch_size=batch_size)
         parts, last = _of_values(found, levels), "quantile"
-        coords, wide = {"quantile": levels}, "quantile"
+        coords, wide = {"quantile": levels}, "y_quantile"
     dims = prediction_dims({"y": parts["total"][None, None]})["y"]
     variables = {
         name: ((*dims, last) if name == wide else dims, value) for name, value in parts.items()
     }
-    # A variable that is named like its axis would be a coordinate.
-    if wide == "quantile":
-        variables["y_quantile"] = variables.pop("quantile")
     return xr.Dataset(variables, coords=coords)
 
 
@@ -98,4 +95,5 @@ def _of_values(found: Mapping[str, Any], levels: np.ndarray) -> dict[str, np.nda
         parts = metrics.variance_split(means, variances)
     mean = (y if means is None else means).mean(axis=(0, 1), dtype=np.float64)
     quantile = np.moveaxis(np.quantile(y, levels, axis=(0, 1)), 0, -1)
-    return parts | {"mean": mean, "quantile": quantile}
+    # A variable that is named like its axis, `quantile`, would be a coordinate.
+    return parts | {"mean": mean, "y_quantile": quantile}

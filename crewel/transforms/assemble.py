@@ -33,14 +33,16 @@ def assemble(
         ValueError: neither `log_density` nor all of its parts; a transform that cannot be
             inverted; rows of `data` that differ in number; or a Gaussian prior that does not fit.
     """
+    # Once each: the arrays that a function closes over are read for its key.
+    prior, likelihood = as_partial(log_prior), as_partial(log_likelihood)
     if log_density is not None:
         joint = as_partial(log_density)
-    elif log_prior is None or log_likelihood is None or data is None:
+    elif prior is None or likelihood is None or data is None:
         raise ValueError(
             "Without `log_density`, all of `log_prior`, `log_likelihood` and `data` are needed."
         )
     else:
-        joint = Partial(inputs.joint, as_partial(log_prior), as_partial(log_likelihood))
+        joint = Partial(inputs.joint, prior, likelihood)
     target = Target(
         log_joint=inputs.arrays(joint),
         transform=build(
@@ -49,8 +51,8 @@ def assemble(
             inverse_transform_fn=inverse_transform_fn,
             inverse_log_det_jacobian=inverse_log_det_jacobian,
         ),
-        log_prior=inputs.arrays(as_partial(log_prior)),
-        log_likelihood=inputs.arrays(as_partial(log_likelihood)),
+        log_prior=inputs.arrays(prior),
+        log_likelihood=inputs.arrays(likelihood),
         data=data,
         gaussian_prior=inputs.gaussian_prior(gaussian_prior, test_point, transform_fn),
         num_data=inputs.num_rows(data),
